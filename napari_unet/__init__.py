@@ -1,0 +1,33 @@
+"""Segment, correct and fine-tune microscopy images with a U-Net, inside napari or without a window."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_unet.app.jobs import evaluate, fine_tune, segment
+    from napari_unet.app.models import list_models, load_model
+    from napari_unet.nn.unet import build_unet
+
+__all__ = ["build_unet", "evaluate", "fine_tune", "list_models", "load_model", "segment"]
+__version__ = version("napari-unet")
+
+_HOMES = {
+    "build_unet": "napari_unet.nn.unet",
+    "evaluate": "napari_unet.app.jobs",
+    "fine_tune": "napari_unet.app.jobs",
+    "list_models": "napari_unet.app.models",
+    "load_model": "napari_unet.app.models",
+    "segment": "napari_unet.app.jobs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the package stays quick."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

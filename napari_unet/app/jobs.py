@@ -1,0 +1,254 @@
+"""What a user asks of a model: segment images, fine-tune on corrections, evaluate.
+
+The same functions serve Python, the command line and, through ``JOBS``, the worker process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_unet.app.models import DEFAULT_MODEL, find_model
+from napari_unet.core.axes import PlaneGrid, plan_planes
+from napari_unet.core.corrections import as_labels
+from napari_unet.core.errors import InputError
+from napari_unet.core.metrics import Scores
+from napari_unet.core.normalise import check_pixels
+from napari_unet.core.params import FineTuneParams
+from napari_unet.core.progress import Cancelled, IsCancelled, Progress, Report
+
+if TYPE_CHECKING:
+    from napari_unet.nn.finetune import CorrectedPlane, FineTuneResult
+    from napari_unet.nn.predictor import Model
+
+Labels = NDArray[np.int32]
+
+
+def _ignore(progress: Progress) -> None:
+    pass
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path, modified: int) -> Model:
+    from napari_unet.nn.predictor import load_model_file
+
+    return load_model_file(path)
+
+
+def _resolve(model: Model | str | Path) -> Model:
+    if isinstance(model, str | Path):
+        path = find_model(model)
+        return _load(path, path.stat().st_mtime_ns)
+    return model
+
+
+def _check_channels(grid: PlaneGrid, channel: int | None, model: Model) -> int | None:
+    """Return the channel to use: the user's, or the first where the model takes one and C has several."""
+    wanted = model.card.network.channels
+    if channel is None and "C" in grid.axes and grid.channels != wanted:
+        channel = 0
+    if wanted != 1 and (channel is not None or grid.channels != wanted):
+        raise InputError(
+            f"The model {model.card.name} takes {wanted} channels, but the image has {grid.channels}: "
+            "choose another model."
+        )
+    return channel
+
+
+def segment(
+    image: ArrayLike,
+    model: Model | str | Path = DEFAULT_MODEL,
+    *,
+    axes: str | None = None,
+    channel: int | None = None,
+    pixel_size: float | None = None,
+    progress: Report | None = None,
+) -> Labels:
+    """Return the cells of an image as int32 labels (0 is background) of the same spatial and time axes.
+
+    ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
+    (the first by default; RGB is turned to grey). ``pixel_size`` is in um. Planes are segmented one by one.
+    InputError for an image or a model that cannot be used; what ``progress`` raises ends the run.
+    """
+    report = progress or _ignore
+    array = np.asarray(image)
+    grid = plan_planes(array.shape, axes)
+    check_pixels(array)
+    report(Progress(0.0, "Loading the model"))
+    loaded = _resolve(model)
+    channel = _check_channels(grid, channel, loaded)
+    labels = np.zeros(grid.label_shape, np.int32)
+    indices = list(grid.indices())
+    for number, index in enumerate(indices):
+        plane = grid.plane(array, index, channel)
+
+        def on_tile(done: int, total: int, number: int = number) -> None:
+            where = f"plane {number + 1} of {len(indices)}, " if len(indices) > 1 else ""
+            fraction = (number + done / total) / len(indices)
+            report(Progress(fraction, f"Segmenting: {where}tile {done} of {total}"))
+
+        labels[grid.select(index)] = loaded.segment_plane(plane, pixel_size=pixel_size, on_tile=on_tile)
+    return labels
+
+
+def fine_tune(
+    model: Model | str | Path,
+    images: ArrayLike | Sequence[ArrayLike],
+    labels: ArrayLike | Sequence[ArrayLike],
+    *,
+    reviewed: ArrayLike | Sequence[ArrayLike] | None = None,
+    validation: tuple[Sequence[ArrayLike], Sequence[ArrayLike]] | None = None,
+    steps: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    progress: Report | None = None,
+    axes: str | Sequence[str] | None = None,
+    channel: int | None = None,
+    pixel_size: float | None = None,
+    name: str | None = None,
+    started: float | None = None,
+) -> FineTuneResult:
+    """Fine-tune ``model`` on corrected ``labels`` of ``images`` and compare the result with it.
+
+    Each image may have any axes; its labels, and the ``reviewed`` mask that says which pixels may teach
+    (all if None), have the image's spatial and time axes. Part of the corrections is held out for the
+    comparison unless ``validation`` (images, labels) is given. ``steps`` fixes the number of weight
+    updates; without it the work ends after ``seconds`` (60). The model given is never changed.
+    InputError if shapes do not fit or nothing usable was reviewed.
+    """
+    from napari_unet.nn.finetune import fine_tune_planes
+
+    report = progress or _ignore
+    report(Progress(0.0, "Loading the model"))
+    parent = _resolve(model)
+    pixels, truth = _as_list(images), _as_list(labels)
+    masks = [None] * len(pixels) if reviewed is None else _as_list(reviewed)
+    every_axes = [axes] * len(pixels) if axes is None or isinstance(axes, str) else list(axes)
+    _check_counts(len(pixels), len(truth), len(masks), len(every_axes))
+    planes: list[CorrectedPlane] = []
+    for image, target, mask, letters in zip(pixels, truth, masks, every_axes, strict=True):
+        planes += _corrected_planes(image, target, mask, letters, channel, parent)
+    held: list[CorrectedPlane] = []
+    if validation is not None:
+        for image, target in zip(*validation, strict=True):
+            held += _corrected_planes(np.asarray(image), np.asarray(target), None, None, channel, parent)
+    given = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
+    return fine_tune_planes(
+        parent,
+        planes,
+        FineTuneParams(**given, seed=seed),
+        name=name or f"{parent.card.name}-tuned",
+        pixel_size=pixel_size,
+        validation=held,
+        report=report,
+        started=started,
+    )
+
+
+def evaluate(predictions: Any, labels: Any) -> Scores:
+    """Score predicted label images against true ones; see ``napari_unet.core.metrics.evaluate``."""
+    from napari_unet.core.metrics import evaluate as score
+
+    return score(predictions, labels)
+
+
+def _as_list(arrays: Any) -> list[NDArray[Any]]:
+    if isinstance(arrays, np.ndarray):
+        return [arrays]
+    return [np.asarray(array) for array in arrays]
+
+
+def _check_counts(images: int, labels: int, masks: int, axes: int) -> None:
+    if not images:
+        raise InputError("There is no image to learn from: give at least one with its corrected labels.")
+    if not images == labels == masks == axes:
+        raise InputError(
+            f"There are {images} images, {labels} label images and {masks} reviewed masks: give one of each."
+        )
+
+
+def _corrected_planes(
+    image: NDArray[Any],
+    labels: NDArray[Any],
+    reviewed: NDArray[Any] | None,
+    axes: str | None,
+    channel: int | None,
+    model: Model,
+) -> list[CorrectedPlane]:
+    from napari_unet.nn.finetune import CorrectedPlane
+
+    grid = plan_planes(image.shape, axes)
+    check_pixels(image)
+    truth = as_labels(labels)
+    mask = np.ones(truth.shape, bool) if reviewed is None else np.asarray(reviewed) != 0
+    if truth.shape != grid.label_shape or mask.shape != grid.label_shape:
+        raise InputError(
+            f"Labels of shape {truth.shape} and a reviewed mask of shape {mask.shape} do not fit an image of "
+            f"shape {image.shape}: they need the shape {grid.label_shape}."
+        )
+    channel = _check_channels(grid, channel, model)
+    return [
+        CorrectedPlane(grid.plane(image, index, channel), truth[where], mask[where])
+        for index in grid.indices()
+        if mask[where := grid.select(index)].any()
+    ]
+
+
+Request = dict[str, Any]
+
+
+def _obey(report: Report, cancelled: IsCancelled) -> Report:
+    """Return a report that ends the work where it was cancelled."""
+
+    def check_and_report(progress: Progress) -> None:
+        if cancelled():
+            raise Cancelled
+        report(progress)
+
+    return check_and_report
+
+
+def _warm_up_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    from napari_unet.nn.backend import backend_name, fast_policy
+
+    model = _resolve(request["model"])
+    model.predict_maps(np.zeros((32, 32, model.card.network.channels), np.float32))
+    return {"backend": backend_name(), "bfloat16": fast_policy() == "mixed_bfloat16"}
+
+
+def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    start = perf_counter()
+    model = _resolve(request.pop("model"))
+    labels = segment(model=model, progress=_obey(report, cancelled), **request)
+    return {"labels": labels, "seconds": perf_counter() - start, "model": model.sha256, "notes": []}
+
+
+def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    from napari_unet.nn.archive import save_network
+
+    output = Path(request.pop("output"))
+    start = perf_counter()
+    result = fine_tune(**request, name=output.stem, progress=_obey(report, cancelled), started=start)
+    save_network(result.model.network, result.model.card, output)
+    return {
+        "before": result.before.model_dump() if result.before else None,
+        "after": result.after.model_dump() if result.after else None,
+        "accepted": result.accepted,
+        "reason": result.reason,
+        "history": result.history,
+        "output": str(output),
+        "seconds": perf_counter() - start,
+    }
+
+
+JOBS: dict[str, Callable[[Request, Report, IsCancelled], Any]] = {
+    "warm_up": _warm_up_job,
+    "segment": _segment_job,
+    "fine_tune": _fine_tune_job,
+}

@@ -1,0 +1,74 @@
+"""The models there are: those that ship, the user's own, and any model file by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from platformdirs import user_data_path
+
+from napari_unet.core.card import ModelCard
+from napari_unet.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_unet.nn.predictor import Model
+
+DEFAULT_MODEL = "nuclei"
+BUNDLED = Path(__file__).parents[1] / "nn" / "models"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model file and its card."""
+
+    card: ModelCard
+    path: Path
+    bundled: bool
+
+
+def models_folder() -> Path:
+    """Return the folder of the user's own models."""
+    return user_data_path("napari-unet", appauthor=False) / "models"
+
+
+def find_models(folders: Iterable[Path] = ()) -> list[ModelEntry]:
+    """Return all models, those that ship first, then the user's, then those in ``folders``; bad files are skipped."""
+    from napari_unet.nn.archive import read_card
+
+    entries = []
+    for folder in (BUNDLED, models_folder(), *folders):
+        for path in sorted(folder.glob("*.keras")):
+            try:
+                entries.append(ModelEntry(read_card(path), path, folder == BUNDLED))
+            except InputError:
+                continue
+    return entries
+
+
+def list_models() -> list[ModelCard]:
+    """Return the cards of the bundled models and of the user's own."""
+    return [entry.card for entry in find_models()]
+
+
+def find_model(name_or_path: str | Path, folders: Iterable[Path] = ()) -> Path:
+    """Return the file of a model given by name or path; InputError naming the models there are."""
+    path = Path(name_or_path)
+    if path.suffix == ".keras" or path.is_file():
+        if not path.is_file():
+            raise InputError(f"There is no model file {path}: check the name.")
+        return path
+    entries = find_models(folders)
+    for entry in entries:
+        if entry.card.name == str(name_or_path):
+            return entry.path
+    names = ", ".join(dict.fromkeys(entry.card.name for entry in entries)) or "none"
+    raise InputError(f"There is no model called '{name_or_path}': there are {names}.")
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Load a model by name or path, ready to predict; InputError if there is none or the file is not one."""
+    from napari_unet.nn.predictor import load_model_file
+
+    return load_model_file(find_model(name_or_path))

@@ -1,0 +1,362 @@
+"""The command line: the same use cases as the window, for scripts and servers.
+
+Results go to standard output (with ``--json`` as one JSON object), progress and errors to standard error.
+Bad input ends with exit code 1 and one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from platformdirs import user_log_path
+from pydantic import BaseModel
+
+from napari_unet.app.models import DEFAULT_MODEL
+from napari_unet.core.errors import InputError
+from napari_unet.core.params import PRESETS, FineTuneParams, TrainParams
+from napari_unet.core.progress import Progress
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Segment microscopy images with a U-Net, and fine-tune it on your corrections.",
+)
+models_app = typer.Typer(help="The models there are.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+logger = logging.getLogger("napari_unet")
+
+
+def _option(params: type[BaseModel], field: str, **extra: Any) -> Any:
+    """Return a command-line option with the range and the help of a parameter's field."""
+    info = params.model_fields[field]
+    limits = {type(rule).__name__: rule for rule in info.metadata}
+    return typer.Option(
+        help=info.description,
+        min=getattr(limits.get("Ge"), "ge", None),
+        max=getattr(limits.get("Le"), "le", None),
+        **extra,
+    )
+
+
+ModelOption = Annotated[str, typer.Option(help="Name of a model, or a .keras file.")]
+AxesOption = Annotated[str | None, typer.Option(help="Letters of the image's axes, e.g. TZCYX.")]
+ChannelOption = Annotated[int | None, typer.Option(min=0, help="Channel to use, counted from 0.")]
+PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Folder = Annotated[Path, typer.Option()]
+
+
+def _report(progress: Progress) -> None:
+    if sys.stderr.isatty():
+        part = "" if progress.fraction is None else f"{progress.fraction:4.0%} "
+        print(f"\r{part}{progress.message:<60}", end="", file=sys.stderr, flush=True)
+
+
+def _say(message: str) -> None:
+    if sys.stderr.isatty():
+        print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
+    print(message, file=sys.stderr)
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for key, value in result.items():
+        print(f"{key:<14}{_format(value)}")
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {_format(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_format, value))
+    return str(value)
+
+
+def _summarise(scores: Any) -> dict[str, Any] | None:
+    if scores is None:
+        return None
+    summary = {name: getattr(scores, name) for name in ("ap50", "ap75", "ap90", "mean_ap")}
+    return {**summary, **scores.model_dump()}
+
+
+@app.command("open")
+def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
+    """Open napari with the plugin docked, on the images named or on the sample image."""
+    import napari
+
+    from napari_unet.app.files import sample_path
+
+    viewer = napari.Viewer()
+    paths = list(images or [])
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise InputError(f"There is no file {missing[0]}: check the name.")
+    viewer.open(paths or [sample_path("nuclei")], plugin="napari-unet")
+    viewer.window.add_plugin_dock_widget("napari-unet")
+    napari.run()
+
+
+@app.command()
+def segment(
+    inputs: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    output: Annotated[Path, typer.Option(help="Folder for the label images, <stem>.tif each.")],
+    model: ModelOption = DEFAULT_MODEL,
+    axes: AxesOption = None,
+    channel: ChannelOption = None,
+    pixel_size: PixelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Segment images and write their label images."""
+    from napari_unet.app.files import list_images, read_image, write_labels
+    from napari_unet.app.jobs import segment as segment_image
+    from napari_unet.app.models import find_model
+    from napari_unet.core.axes import plan_planes
+
+    paths = list_images([str(path) for path in inputs])
+    _check_stems(paths)
+    model_path = find_model(model)
+    output.mkdir(parents=True, exist_ok=True)
+    done, failed = [], []
+    for path in paths:
+        try:
+            file = read_image(path)
+            letters = axes or file.axes
+            size = pixel_size or file.pixel_size
+            labels = segment_image(
+                file.data, model_path, axes=letters, channel=channel, pixel_size=size, progress=_report
+            )
+            target = output / f"{path.stem}.tif"
+            grid = plan_planes(file.data.shape, letters)
+            write_labels(target, labels, axes=grid.label_axes, pixel_size=size)
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            _say(f"{path.name}: {error}")
+            failed.append({"image": str(path), "error": str(error)})
+            continue
+        cells = len(set(labels.ravel().tolist()) - {0})
+        done.append({"image": str(path), "labels": str(target), "cells": cells})
+        _say(f"{path.name}: {cells} cells -> {target}")
+    if as_json:
+        print(json.dumps({"segmented": done, "failed": failed}, indent=2))
+    if failed:
+        raise InputError(f"{len(failed)} of {len(paths)} images could not be segmented; the others are done.")
+
+
+def _check_stems(paths: list[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in seen:
+            raise InputError(
+                f"{seen[path.stem]} and {path} would both be written to {path.stem}.tif: rename one of them."
+            )
+        seen[path.stem] = path
+
+
+@app.command("fine-tune")
+def fine_tune(
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    labels: Annotated[Path, typer.Option(help="Folder of corrected label images of the same stems.")],
+    output: Annotated[Path, typer.Option(help="The new model's file, ending in .keras.")],
+    reviewed: Annotated[
+        Path | None, typer.Option(help="Folder of masks: non-zero where the labels are known to be true.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    steps: Annotated[int | None, _option(FineTuneParams, "steps")] = None,
+    seconds: Annotated[float, _option(FineTuneParams, "seconds")] = 60.0,
+    seed: Annotated[int, _option(FineTuneParams, "seed")] = 0,
+    axes: AxesOption = None,
+    channel: ChannelOption = None,
+    pixel_size: PixelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
+    from napari_unet.app.files import match_by_stem, read_image, read_labels
+    from napari_unet.app.jobs import fine_tune as tune
+    from napari_unet.app.models import find_model
+    from napari_unet.nn.archive import save_network
+
+    if output.suffix != ".keras":
+        raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
+    model_path = find_model(model)
+    pairs = match_by_stem(images, labels, reviewed)
+    files = [read_image(pair.image) for pair in pairs]
+    masks = None if reviewed is None else [read_labels(pair.reviewed) for pair in pairs if pair.reviewed]
+    result = tune(
+        model_path,
+        [file.data for file in files],
+        [read_labels(pair.labels) for pair in pairs],
+        reviewed=masks,
+        steps=steps,
+        seconds=seconds,
+        seed=seed,
+        axes=[axes or file.axes for file in files],
+        channel=channel,
+        pixel_size=pixel_size or files[0].pixel_size,
+        name=output.stem,
+        progress=_report,
+    )
+    save_network(result.model.network, result.model.card, output)
+    _say(result.reason)
+    _print(
+        {
+            "model": str(output),
+            "accepted": result.accepted,
+            "reason": result.reason,
+            "before": _summarise(result.before),
+            "after": _summarise(result.after),
+            "steps": len(result.history),
+            "seconds": round(result.seconds, 1),
+        },
+        as_json,
+    )
+
+
+@app.command()
+def train(
+    images: Annotated[list[Path], typer.Option(help="Folder of images; may be given several times.")],
+    labels: Annotated[list[Path], typer.Option(help="Folder of label images, one for each --images.")],
+    output: Annotated[Path, typer.Option(help="The model's file, ending in .keras.")],
+    validation_images: Annotated[
+        list[Path] | None, typer.Option(help="Folder of images to choose the best weights by.")
+    ] = None,
+    validation_labels: Annotated[list[Path] | None, typer.Option(help="Their label images.")] = None,
+    preset: Annotated[str, typer.Option(help=f"Network: {', '.join(PRESETS)}.")] = "unet-32",
+    steps: Annotated[int, _option(TrainParams, "steps")] = TrainParams().steps,
+    tile: Annotated[int, _option(TrainParams, "tile")] = TrainParams().tile,
+    batch: Annotated[int, _option(TrainParams, "batch")] = TrainParams().batch,
+    learning_rate: Annotated[float, _option(TrainParams, "learning_rate")] = TrainParams().learning_rate,
+    validate_every: Annotated[int, _option(TrainParams, "validate_every")] = TrainParams().validate_every,
+    seed: Annotated[int, _option(TrainParams, "seed")] = 0,
+    title: Annotated[str, typer.Option(help="What the model segments, for its card.")] = "",
+    data: Annotated[str, typer.Option(help="The training data and their licence, for its card.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model from folders; an interrupted run goes on when the command is given again."""
+    from napari_unet.app.training import train_from_folders
+
+    params = TrainParams(
+        steps=steps,
+        tile=tile,
+        batch=batch,
+        learning_rate=learning_rate,
+        validate_every=validate_every,
+        seed=seed,
+    )
+
+    def on_step(step: int, loss: float) -> None:
+        _report(Progress(step / steps, f"step {step} of {steps}, loss {loss:.4f}"))
+
+    card, scores = train_from_folders(
+        _pair_folders(images, labels),
+        output,
+        validation=_pair_folders(validation_images or [], validation_labels or []),
+        preset=preset,
+        params=params,
+        title=title,
+        data=data,
+        on_step=on_step,
+    )
+    _print(
+        {"model": str(output), "name": card.name, "steps": steps, "validation": _summarise(scores)}, as_json
+    )
+
+
+def _pair_folders(images: list[Path], labels: list[Path]) -> list[tuple[Path, Path]]:
+    if len(images) != len(labels):
+        raise InputError(f"{len(images)} image folders need as many label folders, not {len(labels)}.")
+    return list(zip(images, labels, strict=True))
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Option(help="Folder of predicted label images.")],
+    labels: Annotated[Path, typer.Option(help="Folder of true label images of the same stems.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Score predicted label images against true ones, pooled over all images."""
+    from napari_unet.app.files import match_by_stem, read_labels
+    from napari_unet.core.metrics import evaluate as score
+
+    pairs = match_by_stem(predictions, labels)
+    scores = score([read_labels(p.image) for p in pairs], [read_labels(p.labels) for p in pairs])
+    _print({"images": len(pairs), **(_summarise(scores) or {})}, as_json)
+
+
+@models_app.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """List the bundled models and your own."""
+    from napari_unet.app.models import find_models
+
+    entries = find_models()
+    if as_json:
+        rows = [{"path": str(e.path), "bundled": e.bundled, **e.card.model_dump()} for e in entries]
+        print(json.dumps({"models": rows}, indent=2))
+        return
+    for entry in entries:
+        print(f"{entry.card.name:<20}{entry.card.title}")
+
+
+@models_app.command("show")
+def show_model(name: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
+    """Show a model's card and the hash of its file."""
+    from napari_unet.app.models import find_model
+    from napari_unet.nn.archive import hash_file, read_card
+
+    path = find_model(name)
+    _print({"path": str(path), "sha256": hash_file(path), **read_card(path).model_dump()}, as_json)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check that everything works here, and say how fast it will be."""
+    from napari_unet.app.doctor import examine
+
+    result = examine()
+    _print(result, as_json)
+    if result["problems"]:
+        raise InputError("Something is missing: see the problems above.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; without a command, or with image files first, the window opens."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
+    commands |= {group.name for group in app.registered_groups if group.name}
+    if not words or (words[0] not in commands and not words[0].startswith("-")):
+        words = ["open", *words]
+    try:
+        app(words, prog_name="napari-unet")
+    except InputError as error:
+        _fail(str(error))
+    except (OSError, MemoryError) as error:
+        _log_traceback()
+        _fail(f"The work could not be finished: {error or 'the machine is out of memory'}.")
+    except Exception as error:
+        _fail(
+            f"Unexpected {type(error).__name__}: {error}. Please report it with the log {_log_traceback()}."
+        )
+
+
+def _log_traceback() -> Path:
+    log = user_log_path("napari-unet", appauthor=False) / "cli.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return log
+
+
+def _fail(sentence: str) -> None:
+    _say(f"napari-unet: {sentence}")
+    sys.exit(1)

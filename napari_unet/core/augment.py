@@ -1,0 +1,120 @@
+"""Random changes that keep a tile's meaning: where its pixels come from, and how bright they are.
+
+Geometry is one coordinate field per tile - zoom, rotation, mirroring and the paper's elastic deformation
+together - so that every pixel is interpolated once, straight from the source image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unet.core.normalise import normalise
+from napari_unet.core.params import AugmentParams
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+def elastic_displacement(
+    shape: tuple[int, int], rng: np.random.Generator, *, std: float = 10.0, grid: int = 3
+) -> Float64:
+    """Return a smooth random displacement field (2, Y, X) in px for a tile of ``shape``.
+
+    Vectors on a coarse ``grid`` x ``grid`` lattice that spans the tile are Gaussian with standard
+    deviation ``std``; bicubic interpolation gives every pixel its own (Ronneberger et al. 2015, 3.1).
+    """
+    vectors = rng.normal(0, std, (2, grid, grid))
+    rows = np.linspace(0, grid - 1, shape[0])
+    columns = np.linspace(0, grid - 1, shape[1])
+    where = np.meshgrid(rows, columns, indexing="ij")
+    return np.stack([ndimage.map_coordinates(v, where, order=3, mode="nearest") for v in vectors])
+
+
+def tile_coordinates(
+    centre: tuple[float, float],
+    side: int,
+    rng: np.random.Generator,
+    params: AugmentParams,
+) -> Float64:
+    """Return the source position (2, side, side) of every pixel of an augmented tile.
+
+    ``centre`` is in source pixels.
+    """
+    axis = np.arange(side) - (side - 1) / 2
+    offsets = np.stack(np.meshgrid(axis, axis, indexing="ij"))
+    if params.elastic_std > 0:
+        offsets = offsets + elastic_displacement(
+            (side, side), rng, std=params.elastic_std, grid=params.elastic_grid
+        )
+    matrix = np.eye(2)
+    if params.rotate:
+        angle = rng.uniform(0, 2 * np.pi)
+        cos, sin = np.cos(angle), np.sin(angle)
+        matrix = np.array([[cos, -sin], [sin, cos]]) @ np.diag([1.0, rng.choice([-1.0, 1.0])])
+    zoom = np.exp(rng.uniform(-1, 1) * np.log(params.zoom))
+    offsets = np.tensordot(matrix, offsets, axes=1) / zoom
+    return offsets + np.array(centre)[:, None, None]
+
+
+def warp_image(image: Float32, coordinates: Float64) -> Float32:
+    """Sample an image (Y, X, C) at ``coordinates`` (2, y, x), linearly, mirrored beyond its edges."""
+    channels = [
+        ndimage.map_coordinates(image[..., c], coordinates, order=1, mode="mirror")
+        for c in range(image.shape[-1])
+    ]
+    return np.stack(channels, axis=-1)
+
+
+def warp_labels(labels: NDArray[np.generic], coordinates: Float64) -> NDArray[np.generic]:
+    """Sample labels or a mask (Y, X) at ``coordinates`` (2, y, x) by nearest neighbour, mirrored beyond."""
+    rows, columns = (
+        _mirror(np.rint(axis).astype(np.intp), size)
+        for axis, size in zip(coordinates, labels.shape, strict=True)
+    )
+    return labels[rows, columns]
+
+
+def _mirror(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    if size == 1:
+        return np.zeros_like(index)
+    period = 2 * (size - 1)
+    folded = np.mod(index, period)
+    return np.minimum(folded, period - folded)
+
+
+def change_grey_values(tile: Float32, rng: np.random.Generator, params: AugmentParams) -> Float32:
+    """Return a normalised tile (y, x, C) with random contrast, polarity, shading, blur and noise."""
+    if rng.random() < params.invert:
+        tile = 1 - tile
+    if params.contrast > 0:
+        tile = _change_contrast(tile, rng, params.contrast)
+    if params.shading > 0 and rng.random() < 0.5:
+        tile = tile + _shading(tile.shape[:2], rng, params.shading)[..., None]
+    if params.blur > 0 and rng.random() < 0.5:
+        sigma = rng.uniform(0.3, params.blur)
+        tile = ndimage.gaussian_filter(tile, (sigma, sigma, 0))
+    if params.noise > 0 and rng.random() < 0.7:
+        tile = tile + rng.normal(0, rng.uniform(0, params.noise), tile.shape)
+    return tile.astype(np.float32)
+
+
+def blank_tile(shape: tuple[int, int, int], rng: np.random.Generator) -> Float32:
+    """Return a normalised tile (y, x, C) of noise with a random grain: an image without any cell."""
+    grain = rng.choice([0.0, rng.uniform(0.3, 3.0)])
+    noise = rng.normal(size=shape) if rng.random() < 0.5 else rng.poisson(rng.uniform(0.2, 20), shape)
+    return normalise(ndimage.gaussian_filter(np.asarray(noise, np.float32), (grain, grain, 0)))
+
+
+def _change_contrast(tile: Float32, rng: np.random.Generator, strength: float) -> Float32:
+    slope = np.exp(rng.uniform(-1, 1) * strength)
+    offset = rng.uniform(-0.3, 0.3) * strength
+    gamma = np.exp(rng.uniform(-1, 1) * strength)
+    sign = np.sign(tile)
+    return np.asarray(sign * np.abs(tile) ** gamma * slope + offset, np.float32)
+
+
+def _shading(shape: tuple[int, int], rng: np.random.Generator, strength: float) -> Float64:
+    field = elastic_displacement(shape, rng, std=1.0, grid=3)[0]
+    return field * (strength * rng.random() / max(float(np.abs(field).max()), 1e-6))

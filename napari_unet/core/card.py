@@ -1,0 +1,50 @@
+"""The card of a model: what it segments, how it was made and how well it does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_unet.core.params import InstanceParams, NetworkParams
+
+
+class ModelCard(BaseModel):
+    """All that is needed to use a model besides its weights; stored as JSON inside the model's file."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: int = Field(1, description="Version of this card's layout.", ge=1)
+    name: str = Field(title="Name", min_length=1, max_length=80)
+    title: str = Field("", title="What it segments")
+    description: str = ""
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    network: NetworkParams
+    outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
+    pixel_size: float | None = Field(
+        None,
+        gt=0,
+        title="Pixel size",
+        description="Of the training images, um.",
+        json_schema_extra={"unit": "um"},
+    )
+    scale: float = Field(
+        1.0,
+        gt=0,
+        description="Network pixels per image pixel, for images of the training images' pixel size.",
+    )
+    object_size: float | None = Field(
+        None, gt=0, title="Cell diameter", description="Median over the training cells, network pixels."
+    )
+    instances: InstanceParams = InstanceParams()
+    parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
+    training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
+    scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
+    versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
+
+    def image_scale(self, pixel_size: float | None) -> float:
+        """Return the factor by which an image of ``pixel_size`` (um, or None) is resized for the network."""
+        if pixel_size is None or self.pixel_size is None:
+            return self.scale
+        return self.scale * pixel_size / self.pixel_size

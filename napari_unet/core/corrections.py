@@ -1,0 +1,292 @@
+"""What the user has looked at: a prediction, the labels made of it by hand, and the pixels marked as right.
+
+A pixel is *changed* where the labels differ from the prediction, *marked* where the user said that it is
+right as it is, and *reviewed* where it is either. Only reviewed pixels count as truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from skimage.measure import label as label_pieces
+
+from napari_unet.core.errors import InputError
+
+Box = tuple[tuple[int, int], ...]
+Labels = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+Ids = npt.NDArray[np.int64]
+
+_BLOCK = 1 << 18  # elements compared at a time: they stay in the processor's cache
+SLIVER = 0.25
+"""A piece of a predicted cell smaller than this part of it is no cell of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCounts:
+    """How far a review has come.
+
+    `changed_cells` counts ids that gained or lost a pixel, deleted ones included; `reviewed_cells` counts
+    cells most of whose pixels are reviewed; `cells` counts the cells there are now.
+    """
+
+    changed_cells: int
+    reviewed_pixels: int
+    total_pixels: int
+    cells: int
+    reviewed_cells: int
+
+    @property
+    def reviewed_fraction(self) -> float:
+        """Part of the pixels that is reviewed, 0 to 1."""
+        return self.reviewed_pixels / self.total_pixels if self.total_pixels else 0.0
+
+
+@dataclass(slots=True)
+class Review:
+    """One image's prediction and the user's word on it.
+
+    The three arrays have one shape (..., Y, X): `prediction` and `labels` int32 with 0 as background,
+    `marked` bool. Arrays of the right dtype are kept, not copied. Raises InputError where they do not fit.
+    """
+
+    prediction: Labels
+    labels: Labels
+    marked: Mask
+
+    def __post_init__(self) -> None:
+        self.prediction = as_labels(self.prediction)
+        self.labels = as_labels(self.labels)
+        self.marked = np.asarray(self.marked, dtype=np.bool_)
+        _require_shape(self.labels, self.prediction.shape)
+        _require_shape(self.marked, self.prediction.shape)
+
+    @classmethod
+    def of(cls, prediction: Labels) -> Review:
+        """Return the review of a fresh `prediction`: nothing changed, nothing marked."""
+        return cls(prediction, prediction.copy(), np.zeros(prediction.shape, np.bool_))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all three arrays."""
+        return self.prediction.shape
+
+    def changed(self) -> Mask:
+        """Return where the labels differ from the prediction."""
+        return np.not_equal(self.labels, self.prediction)
+
+    def reviewed(self) -> Mask:
+        """Return where the labels are the user's word: changed or marked."""
+        return self.changed() | self.marked
+
+    def counts(self) -> ReviewCounts:
+        """Count cells and reviewed pixels (25 ms for 2048 x 2048 pixels and 2000 cells)."""
+        changed = self.changed()
+        reviewed = changed | self.marked
+        ids, sizes = _measure_cells(self.labels)
+        seen_ids, seen_sizes = _measure_cells(self.labels[reviewed])
+        mostly_seen = 2 * seen_sizes > sizes[np.searchsorted(ids, seen_ids)]
+        touched = np.union1d(
+            _measure_cells(self.labels[changed])[0],
+            _measure_cells(self.prediction[changed])[0],
+        )
+        return ReviewCounts(
+            changed_cells=touched.size,
+            reviewed_pixels=int(np.count_nonzero(reviewed)),
+            total_pixels=reviewed.size,
+            cells=ids.size,
+            reviewed_cells=int(np.count_nonzero(mostly_seen)),
+        )
+
+
+def as_labels(array: npt.ArrayLike) -> Labels:
+    """Return `array` as int32 labels, without a copy where it is int32 already.
+
+    Raises InputError for values that are no whole numbers or do not fit.
+    """
+    labels = np.asarray(array)
+    if labels.dtype == np.int32:
+        return labels
+    if labels.dtype.kind not in "iub":
+        raise InputError(
+            f"Labels must be whole numbers, not {labels.dtype}: convert the layer to labels first."
+        )
+    limits = np.iinfo(np.int32)
+    if labels.size and (labels.min() < limits.min or labels.max() > limits.max):
+        raise InputError("A label is too large for 32 bits: relabel the cells with smaller numbers first.")
+    return labels.astype(np.int32)
+
+
+def slices(box: Box) -> tuple[slice, ...]:
+    """Return the index that cuts `box` out of an array."""
+    return tuple(slice(start, stop) for start, stop in box)
+
+
+def changed_box(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Box | None:
+    """Return the smallest box in which two arrays of one shape differ, None where they are equal.
+
+    Rows first, then columns of those rows only, so that a brush stroke costs one pass over the arrays.
+    """
+    _require_shape(after, before.shape)
+    box = [(0, length) for length in before.shape]
+    for axis in range(before.ndim):
+        hits = np.flatnonzero(_differs_along(before[slices(tuple(box))], after[slices(tuple(box))], axis))
+        if not hits.size:
+            return None
+        start = box[axis][0]
+        box[axis] = (start + int(hits[0]), start + int(hits[-1]) + 1)
+    return tuple(box)
+
+
+def mark(review: Review, where: Box | Mask) -> Box | None:
+    """Mark a box or a mask of pixels as right, in place; return the smallest box that changed, if any."""
+    return _set_marked(review, where, value=True)
+
+
+def unmark(review: Review, where: Box | Mask) -> Box | None:
+    """Take the mark off a box or a mask of pixels, in place; return the smallest box that changed, if any.
+
+    Changed pixels stay reviewed: the user's labels say so.
+    """
+    return _set_marked(review, where, value=False)
+
+
+def rebase(review: Review, prediction: Labels) -> Review:
+    """Return the review carried over to a new `prediction` (int32, same shape) of the same image.
+
+    Reviewed pixels keep their labels and become marked; all others take the new prediction, and no more
+    pixels count as reviewed than before. Predicted cells keep their ids unless a kept cell has it. A
+    predicted cell loses the pixels that are reviewed, and pieces that are then less than `SLIVER` of it are
+    dropped. A predicted cell that matches a kept one (IoU > 0.5) continues it under the kept id where the
+    user had not reviewed all of it, and adds nothing where he had. Pieces are judged plane by plane, so that
+    a cell tracked through time is not taken for slivers.
+    """
+    prediction = as_labels(prediction)
+    _require_shape(prediction, review.shape)
+    kept = review.reviewed()
+    kept_ids = _measure_cells(review.labels[kept])[0]
+    predicted = _name_cells(review.labels, kept_ids, prediction)
+    outside = np.where(kept, np.int32(0), predicted)
+    for plane in np.ndindex(review.shape[:-2]):
+        if kept[plane].any():
+            _drop_slivers(outside[plane], predicted[plane], kept[plane], review.labels[plane], kept_ids)
+    return Review(
+        prediction=np.where(kept, predicted, outside),
+        labels=np.where(kept, review.labels, outside),
+        marked=kept,
+    )
+
+
+def _require_shape(array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise InputError(
+            f"The arrays of a review must have one shape, not {array.shape} and {shape}: "
+            "use the labels of this image."
+        )
+
+
+def _differs_along(before: npt.NDArray[Any], after: npt.NDArray[Any], axis: int) -> Mask:
+    """Return, for each index along `axis`, whether the arrays differ anywhere there."""
+    hits = np.zeros(before.shape[axis], np.bool_)
+    others = tuple(other for other in range(before.ndim) if other != axis)
+    rows = max(1, _BLOCK * len(before) // max(before.size, 1))
+    for start in range(0, len(before), rows):
+        block = slice(start, start + rows)
+        found = (before[block] != after[block]).any(axis=others)
+        if axis == 0:
+            hits[block] = found
+        else:
+            hits |= found
+    return hits
+
+
+def _set_marked(review: Review, where: Box | Mask, *, value: bool) -> Box | None:
+    if isinstance(where, np.ndarray):
+        _require_shape(where, review.shape)
+        before, corner = review.marked, (0,) * review.marked.ndim
+        after = before | where if value else before & ~where
+    else:
+        before, corner = review.marked[slices(where)], tuple(start for start, _ in where)
+        after = np.full_like(before, value)
+    box = changed_box(before, after)
+    before[...] = after
+    if box is None:
+        return None
+    return tuple((at + start, at + stop) for at, (start, stop) in zip(corner, box, strict=True))
+
+
+def _measure_cells(labels: Labels) -> tuple[Ids, Ids]:
+    """Return the ids in `labels`, ascending, without background, and the pixels of each."""
+    if not labels.size:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    if labels.min() >= 0 and labels.max() <= max(4 * labels.size, 65535):
+        counts = np.bincount(labels.ravel())
+        ids = np.flatnonzero(counts)
+        sizes = counts[ids]
+    else:  # a user may type any number as a label
+        ids, sizes = np.unique(labels, return_counts=True)
+    cells = ids != 0
+    return ids[cells].astype(np.int64), sizes[cells].astype(np.int64)
+
+
+def _name_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> Labels:
+    """Return `prediction` with ids that continue the kept cells it matches and clash with no other."""
+    ids = _measure_cells(prediction)[0]
+    names = ids.copy()
+    kept, matched = _match_cells(labels, kept_ids, prediction)
+    continuing = np.zeros(ids.size, np.bool_)
+    continuing[np.searchsorted(ids, matched)] = True
+    names[np.searchsorted(ids, matched)] = kept
+    clashing = np.flatnonzero(np.isin(ids, kept_ids) & ~continuing)
+    taken = np.union1d(ids, kept_ids)
+    free = np.setdiff1d(np.arange(1, taken.size + clashing.size + 1), taken)
+    names[clashing] = free[: clashing.size]
+    return _rename(prediction, ids, names)
+
+
+def _rename(labels: Labels, ids: Ids, names: Ids) -> Labels:
+    moved = names != ids
+    if not moved.any():
+        return labels.copy()
+    renamed = labels.copy()
+    where = np.isin(labels, ids[moved])
+    renamed[where] = names[np.searchsorted(ids, labels[where])]
+    return renamed
+
+
+def _match_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> tuple[Ids, Ids]:
+    """Return pairs (kept id, predicted id) of cells with IoU > 0.5; no cell is in two pairs."""
+    kept = np.isin(labels, kept_ids)
+    both = kept & (prediction != 0)
+    pairs = (labels[both].astype(np.int64) << 32) | (prediction[both].astype(np.int64) & 0xFFFFFFFF)
+    codes, shared = np.unique(pairs, return_counts=True)
+    first, second = codes >> 32, codes.astype(np.int32).astype(np.int64)
+    old_ids, old_sizes = _measure_cells(labels[kept])
+    new_ids, new_sizes = _measure_cells(prediction)
+    joined = old_sizes[np.searchsorted(old_ids, first)] + new_sizes[np.searchsorted(new_ids, second)] - shared
+    match = 2 * shared > joined
+    return first[match], second[match]
+
+
+def _drop_slivers(outside: Labels, predicted: Labels, kept: Mask, labels: Labels, kept_ids: Ids) -> None:
+    """Clear, in one plane of `outside`, what remains of predicted cells next to the kept pixels.
+
+    `outside` is `predicted` without the kept pixels. A piece under a kept id stays where it overlaps a part
+    of that cell (in the old `labels`) that was not reviewed.
+    """
+    cut = np.isin(predicted, np.unique(predicted[kept])) & (predicted != 0)
+    ids, areas = _measure_cells(predicted[cut])
+    pieces = label_pieces(np.where(cut, outside, 0), background=0, connectivity=1)
+    sizes = np.bincount(pieces.ravel())
+    owners = np.zeros(sizes.size, np.int64)
+    owners[pieces[cut]] = outside[cut]
+    areas_of_owners = np.zeros(sizes.size, np.int64)
+    areas_of_owners[1:] = areas[np.searchsorted(ids, owners[1:])]
+    continuing = np.zeros(sizes.size, np.bool_)
+    continuing[pieces[cut & (outside == labels)]] = True
+    dropped = np.where(np.isin(owners, kept_ids), ~continuing, sizes < SLIVER * areas_of_owners)
+    dropped[0] = False
+    outside[dropped[pieces]] = 0

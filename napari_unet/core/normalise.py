@@ -1,0 +1,66 @@
+"""Image planes to the network's input: finite, grey or multi-channel float32, about 0 to 1."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.errors import InputError
+
+Float32 = NDArray[np.float32]
+
+LOW, HIGH = 1.0, 99.8
+CLIP = (-1.0, 3.0)
+_SAMPLE = 1 << 20
+_LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # ITU-R BT.709
+
+
+def check_pixels(image: NDArray[np.generic]) -> None:
+    """Raise InputError if ``image`` (any shape) is not real numbers, is empty, constant or not finite."""
+    if image.dtype.kind not in "buif":
+        raise InputError(
+            f"The image has pixels of type {image.dtype}, but numbers are needed: convert it first."
+        )
+    if image.size == 0:
+        raise InputError(f"The image is empty (shape {image.shape}): open an image with at least one pixel.")
+    if image.dtype.kind == "f":
+        bad = image.size - int(np.count_nonzero(np.isfinite(image)))
+        if bad:
+            raise InputError(
+                f"The image has {bad} pixels that are NaN or infinite: replace them by numbers, then try again."
+            )
+    if image.min() == image.max():
+        raise InputError(
+            f"The image is constant (every pixel is {image.flat[0]}): there is nothing to segment."
+        )
+
+
+def to_grey(rgb: NDArray[np.generic]) -> Float32:
+    """Return the luminance (Y, X) of an RGB or RGBA plane (Y, X, 3 or 4); alpha is ignored."""
+    luminance: Float32 = rgb[..., :3].astype(np.float32) @ _LUMINANCE
+    return luminance
+
+
+def percentiles(plane: NDArray[np.generic]) -> tuple[float, float]:
+    """Return the 1st and 99.8th percentile of a plane, from at most a million evenly spread pixels."""
+    flat = plane.reshape(-1)
+    low, high = np.percentile(flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64), [LOW, HIGH])
+    return float(low), float(high)
+
+
+def normalise(plane: NDArray[np.generic]) -> Float32:
+    """Scale each channel of a plane (Y, X, C) so that its 1st percentile is 0 and its 99.8th is 1.
+
+    Values outside are clipped to [-1, 3]. A constant channel becomes 0.
+    """
+    result = np.zeros(plane.shape, np.float32)
+    for channel in range(plane.shape[-1]):
+        values = plane[..., channel]
+        low, high = percentiles(values)
+        if high <= low:
+            low, high = float(values.min()), float(values.max())
+        if high > low:
+            # Subtract in float64 where float32 would lose the signal under a large offset.
+            wide = np.float64 if values.dtype.itemsize > 2 else np.float32
+            result[..., channel] = np.clip((values.astype(wide) - low) / (high - low), *CLIP)
+    return result

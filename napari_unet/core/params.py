@@ -1,0 +1,240 @@
+"""Every parameter a user can set: one frozen field with its title, range, unit and help.
+
+Panels, the command line, JSON files and the documentation read these fields and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+OUTPUT_MAPS = ("foreground", "border", "distance")
+
+
+def _unit(name: str) -> dict[str, Any]:
+    return {"unit": name}
+
+
+class Params(BaseModel):
+    """Base of all parameter sets: immutable, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkParams(Params):
+    """Architecture of a U-Net; the defaults are the reference network ``unet-64``."""
+
+    channels: int = Field(1, title="Input channels", ge=1, le=16, description="Channels of the image.")
+    filters: int = Field(
+        64, title="Filters", ge=2, le=128, description="Filters of the first block; doubled at every level."
+    )
+    max_filters: int | None = Field(
+        None, title="Most filters", ge=2, description="Cap on the doubling; none in the reference network."
+    )
+    depth: int = Field(4, title="Depth", ge=1, le=6, description="Number of 2x2 poolings.")
+    classes: int = Field(1, title="Output maps", ge=1, le=16, description="Channels of the output.")
+    padding: Literal["same", "valid"] = Field(
+        "same", title="Padding", description="'valid' is the paper's unpadded network with cropped skips."
+    )
+    activation: Literal["sigmoid", "softmax"] = Field(
+        "sigmoid", title="Output activation", description="'softmax' needs two classes or more."
+    )
+    dropout: float = Field(
+        0.0, title="Dropout", ge=0, lt=1, description="Rate at the end of the contracting path."
+    )
+    initializer: Literal["glorot_uniform", "he_normal"] = Field(
+        "glorot_uniform", title="Initialisation", description="'he_normal' is the paper's."
+    )
+
+    @property
+    def step(self) -> int:
+        """Side in px of one bottleneck pixel; tiles lie on this grid."""
+        return int(2**self.depth)
+
+    @property
+    def level_filters(self) -> tuple[int, ...]:
+        """Filters at each level, from the top to the bottleneck."""
+        cap = self.max_filters or self.filters * 2**self.depth
+        return tuple(min(self.filters * 2**level, cap) for level in range(self.depth + 1))
+
+    def count_parameters(self) -> int:
+        """Return the number of weights and biases without building the network."""
+        levels, total, previous = self.level_filters, 0, self.channels
+        for filters in levels:
+            total += 9 * filters * (previous + filters) + 2 * filters
+            previous = filters
+        for filters in levels[-2::-1]:
+            total += 4 * previous * filters + 9 * filters * 3 * filters + 3 * filters
+            previous = filters
+        return total + previous * self.classes + self.classes
+
+
+class Preset(NamedTuple):
+    """A network and the names of its output maps."""
+
+    network: NetworkParams
+    outputs: tuple[str, ...]
+
+
+PRESETS = {
+    "unet-64": Preset(NetworkParams(), ("foreground",)),
+    "unet-paper": Preset(
+        NetworkParams(classes=2, padding="valid", activation="softmax", dropout=0.5, initializer="he_normal"),
+        ("background", "foreground"),
+    ),
+    "unet-32": Preset(
+        NetworkParams(filters=32, max_filters=256, classes=3, initializer="he_normal"), OUTPUT_MAPS
+    ),
+    "unet-16": Preset(NetworkParams(filters=16, classes=3, initializer="he_normal"), OUTPUT_MAPS),
+}
+
+
+class InstanceParams(Params):
+    """How output maps become separate cells."""
+
+    foreground: float = Field(
+        0.5,
+        title="Foreground threshold",
+        ge=0.05,
+        le=0.95,
+        description="Lower finds larger and fainter cells.",
+    )
+    marker: float = Field(
+        0.5,
+        title="Splitting threshold",
+        ge=0.05,
+        le=0.95,
+        description="Higher separates touching cells more readily.",
+    )
+    min_area: float = Field(
+        0.05,
+        title="Smallest cell",
+        ge=0,
+        le=1,
+        description="Share of a typical cell's area below which an object is dropped.",
+        json_schema_extra=_unit("typical cell areas"),
+    )
+
+
+class AugmentParams(Params):
+    """Random changes made to training tiles so that few images teach much."""
+
+    elastic_std: float = Field(
+        10.0,
+        title="Elastic displacement",
+        ge=0,
+        le=50,
+        description="Standard deviation of the displacement vectors on the coarse grid (the paper's 10 px).",
+        json_schema_extra=_unit("px"),
+    )
+    elastic_grid: int = Field(
+        3, title="Elastic grid", ge=2, le=9, description="Displacement vectors per side (the paper's 3 x 3)."
+    )
+    rotate: bool = Field(True, title="Rotate", description="Any angle, and mirror images.")
+    zoom: float = Field(
+        2.0,
+        title="Zoom",
+        ge=1,
+        le=4,
+        description="Tiles are shrunk or enlarged by up to this factor.",
+        json_schema_extra=_unit("x"),
+    )
+    contrast: float = Field(
+        0.5, title="Contrast", ge=0, le=1, description="Strength of random slope, offset and gamma."
+    )
+    invert: float = Field(
+        0.0, title="Inverted", ge=0, le=1, description="Share of tiles shown as a negative."
+    )
+    blur: float = Field(
+        1.5,
+        title="Blur",
+        ge=0,
+        le=5,
+        description="Largest Gaussian sigma; half of the tiles stay sharp.",
+        json_schema_extra=_unit("px"),
+    )
+    noise: float = Field(
+        0.08, title="Noise", ge=0, le=0.5, description="Largest added noise, as a share of the image's range."
+    )
+    blank: float = Field(
+        0.0, title="Blank tiles", ge=0, le=0.5, description="Share of tiles of mere noise, without any cell."
+    )
+    shading: float = Field(
+        0.3, title="Shading", ge=0, le=1, description="Largest smooth change of brightness across a tile."
+    )
+
+
+class TrainParams(Params):
+    """Training a model from image and label folders."""
+
+    steps: int = Field(6000, title="Steps", ge=1, description="Weight updates.")
+    tile: int = Field(
+        256,
+        title="Tile",
+        ge=32,
+        le=1024,
+        description="Side of a training tile.",
+        json_schema_extra=_unit("px"),
+    )
+    batch: int = Field(4, title="Batch", ge=1, le=64, description="Tiles per step.")
+    learning_rate: float = Field(
+        1e-3, title="Learning rate", gt=0, le=1, description="Peak; falls to zero along a cosine."
+    )
+    warm_up: int = Field(100, title="Warm-up", ge=0, description="Steps over which the learning rate rises.")
+    separation: float = Field(
+        4.0,
+        title="Border weight",
+        ge=0,
+        le=50,
+        description="w0 of the paper's weight map: extra weight of gaps between neighbouring cells.",
+    )
+    separation_sigma: float = Field(
+        5.0,
+        title="Border width",
+        gt=0,
+        le=50,
+        description="sigma of the paper's weight map.",
+        json_schema_extra=_unit("px"),
+    )
+    average: float = Field(
+        0.99, title="Weight averaging", ge=0, lt=1, description="Momentum of the running mean of the weights."
+    )
+    validate_every: int = Field(750, title="Validation interval", ge=1, description="Steps.")
+    seed: int = Field(0, title="Seed", ge=0, description="Same seed, same data, same model.")
+    augment: AugmentParams = AugmentParams(invert=0.25, blank=0.02)
+
+
+class FineTuneParams(Params):
+    """Learning from a user's corrections."""
+
+    steps: int | None = Field(
+        None, title="Steps", ge=1, description="Weight updates; none means as many as the time allows."
+    )
+    seconds: float = Field(
+        60.0,
+        title="Effort",
+        ge=1,
+        le=3600,
+        description="How long to learn, from the press of the button to the new labels.",
+        json_schema_extra=_unit("s"),
+    )
+    tile: int = Field(
+        192,
+        title="Tile",
+        ge=32,
+        le=1024,
+        description="Side of a training tile.",
+        json_schema_extra=_unit("px"),
+    )
+    batch: int = Field(4, title="Batch", ge=1, le=64, description="Tiles per step.")
+    learning_rate: float = Field(3e-4, title="Learning rate", gt=0, le=1, description="Peak.")
+    held_out: float = Field(
+        0.25,
+        title="Held out",
+        ge=0.05,
+        le=0.5,
+        description="Share of the corrections kept aside to compare the old model with the new one.",
+    )
+    seed: int = Field(0, title="Seed", ge=0, description="Same seed, same corrections, same model.")
+    augment: AugmentParams = AugmentParams(zoom=1.3, invert=0.0)

@@ -1,0 +1,106 @@
+"""Label images to what the network learns to draw, and how much each pixel counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import find_boundaries
+
+Labels = NDArray[np.int32]
+Float32 = NDArray[np.float32]
+
+_CUTOFF = 4.0
+BORDER_WIDTH = 5
+
+
+def foreground(labels: Labels) -> Float32:
+    """Return 1 inside cells, 0 outside; (Y, X)."""
+    return (labels > 0).astype(np.float32)
+
+
+def background(labels: Labels) -> Float32:
+    """Return 1 outside cells, 0 inside; (Y, X)."""
+    return (labels == 0).astype(np.float32)
+
+
+def border(labels: Labels) -> Float32:
+    """Return 1 where two different cells lie within the same 5 x 5 window, else 0; (Y, X)."""
+    highest = ndimage.maximum_filter(labels, BORDER_WIDTH)
+    absent = np.iinfo(np.int32).max
+    lowest = ndimage.minimum_filter(np.where(labels > 0, labels, absent), BORDER_WIDTH)
+    return ((highest > 0) & (lowest != highest)).astype(np.float32)
+
+
+def distance(labels: Labels) -> Float32:
+    """Return each cell's distance to its own edge divided by the cell's largest such distance; (Y, X).
+
+    0 outside cells, and 1 at each cell's deepest pixel. One Euclidean transform serves all cells: the way
+    from inside a cell to any other cell's edge crosses its own first.
+    """
+    if not labels.any():
+        return np.zeros(labels.shape, np.float32)
+    depth = ndimage.distance_transform_edt(~find_boundaries(labels, mode="inner") & (labels > 0)) + 1.0
+    depth[labels == 0] = 0
+    largest = np.zeros(int(labels.max()) + 1)
+    np.maximum.at(largest, labels.ravel(), depth.ravel())
+    largest[0] = 1
+    return (depth / largest[labels]).astype(np.float32)
+
+
+_MAPS = {"background": background, "foreground": foreground, "border": border, "distance": distance}
+
+
+def target_maps(labels: Labels, outputs: tuple[str, ...]) -> Float32:
+    """Return the target (Y, X, len(outputs)) in [0, 1] of each named output map for ``labels`` (Y, X)."""
+    return np.stack([_MAPS[name](labels) for name in outputs], axis=-1)
+
+
+def nearest_two(labels: Labels, cutoff: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return d1, d2 (Y, X): distances in px to the nearest and second-nearest cell.
+
+    Exact up to ``cutoff``; infinite where no (second) cell is nearer than that. Each cell's transform is
+    computed only in its bounding box grown by the cutoff.
+    """
+    first = np.full(labels.shape, np.inf)
+    second = np.full(labels.shape, np.inf)
+    reach = int(np.ceil(cutoff))
+    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        window = tuple(
+            slice(max(side.start - reach, 0), min(side.stop + reach, size))
+            for side, size in zip(box, labels.shape, strict=True)
+        )
+        near = ndimage.distance_transform_edt(labels[window] != index)
+        near[near > cutoff] = np.inf
+        np.minimum(second[window], np.maximum(first[window], near), out=second[window])
+        np.minimum(first[window], near, out=first[window])
+    return first, second
+
+
+def separation_weights(labels: Labels, w0: float = 10.0, sigma: float = 5.0) -> Float32:
+    """Return w0 exp(-(d1 + d2)^2 / (2 sigma^2)), the second term of Ronneberger et al. 2015, eq. 2; (Y, X).
+
+    Inside a cell d1 is 0, so that the seam of two touching cells weighs as much as a narrow gap. Terms
+    below w0 exp(-8) are left out.
+    """
+    if w0 == 0 or not labels.any():
+        return np.zeros(labels.shape, np.float32)
+    first, second = nearest_two(labels, _CUTOFF * sigma)
+    weights: Float32 = (w0 * np.exp(-((first + second) ** 2) / (2 * sigma**2))).astype(np.float32)
+    return weights
+
+
+def class_weights(labels: Labels) -> Float32:
+    """Return w_c (Y, X): each class weighted so that foreground and background count the same; mean 1."""
+    inside = labels > 0
+    share = float(inside.mean())
+    if share in (0.0, 1.0):
+        return np.ones(labels.shape, np.float32)
+    return np.where(inside, 0.5 / share, 0.5 / (1 - share)).astype(np.float32)
+
+
+def border_weight_map(labels: Labels, w0: float = 10.0, sigma: float = 5.0) -> Float32:
+    """Return the paper's weight map w(x) = w_c(x) + w0 exp(-(d1 + d2)^2 / (2 sigma^2)); (Y, X)."""
+    return class_weights(labels) + separation_weights(labels, w0, sigma)

@@ -1,0 +1,152 @@
+"""Model files: a ``.keras`` archive with our card inside, and nothing in it that is run.
+
+Loading never deserialises a Keras configuration. It checks the archive, reads the card, builds our own
+architecture from it and copies the weights in; whatever does not fit is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from napari_unet.core.card import ModelCard
+from napari_unet.core.errors import InputError
+
+CARD = "card.json"
+WEIGHTS = "model.weights.h5"
+_MEMBERS = {"metadata.json", "config.json", WEIGHTS, CARD}
+_LARGEST_TEXT = 1 << 20
+_LARGEST_WEIGHTS = 1 << 30
+_H5_OVERHEAD = 1 << 20
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_card(path: Path) -> ModelCard:
+    """Return the card of a model file; InputError if the file is not one of ours. Keras is not imported."""
+    with _open_archive(path) as archive:
+        return _parse_card(path, archive.read(CARD))
+
+
+def _open_archive(path: Path) -> zipfile.ZipFile:
+    if path.suffix != ".keras":
+        raise InputError(f"{path.name} is not a .keras file: choose a model file that napari-unet wrote.")
+    try:
+        archive = zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise InputError(f"There is no model file {path}: check the name.") from None
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path.name} is not a model file or is damaged ({error}).") from error
+    try:
+        _check_members(path, archive)
+    except BaseException:
+        archive.close()
+        raise
+    return archive
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    foreign = sorted(set(names) - _MEMBERS)
+    if foreign or len(names) != len(set(names)):
+        raise InputError(
+            f"{path.name} holds parts that a model of napari-unet never has: {foreign or names}."
+        )
+    if CARD not in names or WEIGHTS not in names:
+        raise InputError(f"{path.name} is a Keras file, but not a model of napari-unet: it has no card.")
+    for member in members:
+        limit = _LARGEST_WEIGHTS if member.filename == WEIGHTS else _LARGEST_TEXT
+        if member.file_size > limit or member.is_dir():
+            raise InputError(f"{path.name} is refused: its part {member.filename} is too large.")
+
+
+def _parse_card(path: Path, text: bytes) -> ModelCard:
+    try:
+        return ModelCard.model_validate(json.loads(text))
+    except (ValidationError, ValueError) as error:
+        raise InputError(
+            f"The card in {path.name} cannot be read: the file is damaged or too new."
+        ) from error
+
+
+def save_network(network: object, card: ModelCard, path: Path, *, compact: bool = True) -> None:
+    """Write a network and its card to ``path`` as one ``.keras`` file, all or nothing.
+
+    ``compact`` rounds weights to half precision, which the archive's compression turns into half the size.
+    """
+    import keras
+
+    assert isinstance(network, keras.Model)
+    weights = network.get_weights()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        plain, packed = Path(folder, "plain.keras"), Path(folder, "packed.keras")
+        try:
+            if compact:
+                network.set_weights([w.astype(np.float16).astype(np.float32) for w in weights])
+            network.save(plain)
+        finally:
+            network.set_weights(weights)
+        with (
+            zipfile.ZipFile(plain) as source,
+            zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as target,
+        ):
+            for name in source.namelist():
+                target.writestr(name, source.read(name))
+            target.writestr(CARD, card.model_dump_json(indent=2))
+        with packed.open("rb+") as file:
+            os.fsync(file.fileno())
+        packed.replace(path)
+
+
+def load_network(path: Path, *, dtype: str | None = None) -> tuple[object, ModelCard]:
+    """Rebuild the network of a model file and return it with its card; InputError if anything is off."""
+    from napari_unet.nn.unet import build_network
+
+    with _open_archive(path) as archive, tempfile.TemporaryDirectory() as folder:
+        card = _parse_card(path, archive.read(CARD))
+        size = archive.getinfo(WEIGHTS).file_size
+        if not 0 <= size - 4 * card.network.count_parameters() <= _H5_OVERHEAD:
+            raise InputError(
+                f"{path.name} is refused: its weights do not fit the network its card describes."
+            )
+        try:
+            weights = Path(archive.extract(WEIGHTS, folder))
+            _check_weights(weights)
+            network = build_network(card.network, dtype=dtype)
+            network.load_weights(weights)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"The weights in {path.name} are damaged or do not fit its card.") from error
+    return network, card
+
+
+def _check_weights(path: Path) -> None:
+    """Refuse HDF5 objects that point elsewhere: soft or external links, external or virtual data."""
+    import h5py
+
+    def check(group: h5py.Group) -> None:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise InputError("The model file is refused: its weights hold links to other places.")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                check(item)
+            elif item.external or item.is_virtual:
+                raise InputError("The model file is refused: its weights point to other files.")
+
+    with h5py.File(path, "r") as file:
+        check(file)

@@ -1,0 +1,227 @@
+"""Learning from corrections: reviewed pixels teach, held-out ones prove, the old model is never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.card import ModelCard
+from napari_unet.core.errors import InputError
+from napari_unet.core.metrics import Scores
+from napari_unet.core.normalise import normalise
+from napari_unet.core.params import FineTuneParams
+from napari_unet.core.progress import Progress, Report
+from napari_unet.core.proof import score_reviewed, split_corrections
+from napari_unet.core.sampling import Sampler, TrainingImage
+from napari_unet.nn.backend import fast_policy
+from napari_unet.nn.predictor import Model
+from napari_unet.nn.recipe import measure_object_size
+from napari_unet.nn.training import Trainer, cosine_rate
+from napari_unet.nn.unet import build_network, fit_tile
+
+_WARM_UP = 0.1
+_AVERAGE = 0.95
+_SEPARATION = (4.0, 5.0)
+_FEWEST_STEPS = 10
+_SIZE_TOLERANCE = 1.7
+_NEW_OBJECT_SIZE = 32.0
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedPlane:
+    """A raw plane (Y, X, C) with corrected labels (Y, X) and the pixels that the user reviewed (Y, X)."""
+
+    plane: NDArray[np.generic]
+    labels: NDArray[np.int32]
+    reviewed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FineTuneResult:
+    """A fine-tuned model and how it compares with its parent on corrections that neither learnt from.
+
+    ``before`` and ``after`` are None where there were too few corrections to put any aside. ``accepted``
+    says that the new model is not worse; ``reason`` says why or why not, in one sentence.
+    """
+
+    model: Model
+    before: Scores | None
+    after: Scores | None
+    accepted: bool
+    reason: str
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def fine_tune_planes(
+    parent: Model,
+    planes: Sequence[CorrectedPlane],
+    params: FineTuneParams,
+    *,
+    name: str,
+    pixel_size: float | None = None,
+    validation: Sequence[CorrectedPlane] = (),
+    report: Report = lambda progress: None,
+    started: float | None = None,
+) -> FineTuneResult:
+    """Fine-tune ``parent`` on the reviewed pixels of ``planes`` and compare the two.
+
+    Part of the corrections is held out for the comparison, or ``validation`` serves. The time limit counts
+    from ``started`` (perf_counter). What ``report`` raises ends the work; the parent is left as it was.
+    InputError if nothing was reviewed or no cell is among what was.
+    """
+    clock = perf_counter() if started is None else started
+    _check_corrections(planes)
+    scale = _choose_scale(parent.card, planes, pixel_size)
+    labels, reviewed = [p.labels for p in planes], [p.reviewed for p in planes]
+    if validation:
+        learn, proof = reviewed, [(p, p.reviewed) for p in validation]
+    else:
+        size = measure_object_size([np.where(m, x, 0) for x, m in zip(labels, reviewed, strict=True)])
+        learn, prove = split_corrections(
+            labels, reviewed, held_out=params.held_out, cell_size=size or 1, seed=params.seed
+        )
+        proof = [(p, mask) for p, mask in zip(planes, prove, strict=True) if mask.any()]
+    report(Progress(0.0, "Scoring the present model on held-out corrections"))
+    before_start = perf_counter()
+    before = _score(parent, parent.card.image_scale(pixel_size), proof)
+    scoring = perf_counter() - before_start
+    samples = [
+        TrainingImage(normalise(p.plane), p.labels, mask).resized(scale)
+        for p, mask in zip(planes, learn, strict=True)
+        if mask.any()
+    ]
+    card = _child_card(parent, name, scale, pixel_size, samples)
+    deadline = clock + params.seconds - scoring
+    model, history = _learn(parent, card, samples, params, deadline, report)
+    report(Progress(1.0, "Scoring the new model on held-out corrections"))
+    after = _score(model, scale, proof)
+    accepted, reason = _judge(before, after)
+    cells = sum(len(np.unique(x[m & (x > 0)])) for x, m in zip(labels, reviewed, strict=True))
+    model = Model(
+        model.network,
+        card.model_copy(
+            update={
+                "training": {
+                    "fine_tuned_on": {"images": len(planes), "reviewed_cells": cells},
+                    "steps": len(history),
+                    "seconds": round(perf_counter() - clock, 1),
+                    "seed": params.seed,
+                },
+                "scores": {"held_out": _summary(before, after)},
+            }
+        ),
+    )
+    return FineTuneResult(model, before, after, accepted, reason, history, perf_counter() - clock)
+
+
+def _check_corrections(planes: Sequence[CorrectedPlane]) -> None:
+    if not any(p.reviewed.any() for p in planes):
+        raise InputError("Nothing has been reviewed yet: correct some cells or mark a region as right first.")
+    if not any((p.labels[p.reviewed] > 0).any() for p in planes):
+        raise InputError("No cell is among what was reviewed: correct or mark at least one cell first.")
+
+
+def _choose_scale(card: ModelCard, planes: Sequence[CorrectedPlane], pixel_size: float | None) -> float:
+    """Return the scale at which the corrected cells have about the size that the model knows."""
+    scale = card.image_scale(pixel_size)
+    size = measure_object_size([np.where(p.reviewed, p.labels, 0) for p in planes])
+    if size is None or card.object_size is None:
+        return scale
+    ratio = size * scale / card.object_size
+    if 1 / _SIZE_TOLERANCE <= ratio <= _SIZE_TOLERANCE:
+        return scale
+    return min(max(card.object_size, _NEW_OBJECT_SIZE) / size, 4.0)
+
+
+def _child_card(
+    parent: Model, name: str, scale: float, pixel_size: float | None, samples: Sequence[TrainingImage]
+) -> ModelCard:
+    size = measure_object_size(
+        [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
+    )
+    return parent.card.model_copy(
+        update={
+            "name": name,
+            "title": f"{parent.card.title or parent.card.name}, fine-tuned",
+            "parent": parent.sha256 or None,
+            "scale": scale,
+            "pixel_size": pixel_size,
+            "object_size": size or parent.card.object_size,
+            "versions": {**parent.card.versions, "keras": keras.__version__},
+        }
+    )
+
+
+def _learn(
+    parent: Model,
+    card: ModelCard,
+    samples: Sequence[TrainingImage],
+    params: FineTuneParams,
+    deadline: float,
+    report: Report,
+) -> tuple[Model, list[dict[str, float]]]:
+    keras.utils.set_random_seed(params.seed)
+    network = build_network(card.network, dtype=fast_policy())
+    network.set_weights(parent.network.get_weights())
+    tile, margin = fit_tile(card.network, params.tile)
+    sampler = Sampler(
+        samples,
+        outputs=card.outputs,
+        tile=tile,
+        batch=params.batch,
+        augment=params.augment,
+        separation=_SEPARATION,
+        seed=params.seed,
+        margin=margin,
+    )
+    trainer = Trainer(network, sampler, average=_AVERAGE)
+    history: list[dict[str, float]] = []
+    start = perf_counter()
+    try:
+        while (progress := _progress(trainer.step, start, deadline, params)) < 1:
+            loss = trainer.update(cosine_rate(params.learning_rate, progress, _WARM_UP))
+            history.append({"step": trainer.step, "loss": loss})
+            progress = _progress(trainer.step, start, deadline, params)
+            report(Progress(min(progress, 1.0), f"Learning, step {trainer.step}", dict(history[-1])))
+        with trainer.averaged():
+            weights = network.get_weights()
+        network.set_weights(weights)
+    finally:
+        trainer.close()
+    return Model(network, card), history
+
+
+def _progress(step: int, start: float, deadline: float, params: FineTuneParams) -> float:
+    if params.steps is not None:
+        return step / params.steps
+    elapsed = (perf_counter() - start) / max(deadline - start, 1e-3)
+    return min(elapsed, 0.999) if step < _FEWEST_STEPS else elapsed
+
+
+def _score(
+    model: Model, scale: float, proof: Sequence[tuple[CorrectedPlane, NDArray[np.bool_]]]
+) -> Scores | None:
+    predictions = [model.label(model.predict_maps(normalise(p.plane), scale=scale), scale) for p, _ in proof]
+    return score_reviewed(predictions, [p.labels for p, _ in proof], [mask for _, mask in proof])
+
+
+def _judge(before: Scores | None, after: Scores | None) -> tuple[bool, str]:
+    if before is None or after is None:
+        return True, "There are too few corrections to hold any out, so the new model could not be compared."
+    figures = (
+        f"mean AP {before.mean_ap:.2f} before, {after.mean_ap:.2f} after, on {after.objects} held-out cells"
+    )
+    if after.mean_ap < before.mean_ap:
+        return False, f"The new model is worse on held-out corrections ({figures}): the old one stays."
+    return True, f"The new model is at least as good on held-out corrections ({figures})."
+
+
+def _summary(before: Scores | None, after: Scores | None) -> dict[str, object]:
+    pairs = {"before": before, "after": after}
+    return {key: scores.model_dump() if scores else None for key, scores in pairs.items()}

@@ -1,0 +1,97 @@
+"""A loaded model: from an image plane to its output maps, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.card import ModelCard
+from napari_unet.core.instances import label_instances
+from napari_unet.core.normalise import normalise
+from napari_unet.core.sampling import resize_image
+from napari_unet.core.tiling import Tile, plan_tiles, read_tile, stitch
+from napari_unet.nn.archive import hash_file, load_network
+from napari_unet.nn.backend import compile_forward, fast_policy
+from napari_unet.nn.unet import context
+
+Float32 = NDArray[np.float32]
+
+CORE = 768
+_SAME_SCALE = 0.1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its card, ready to predict; ``sha256`` identifies the file it came from."""
+
+    network: keras.Model
+    card: ModelCard
+    sha256: str = ""
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_forward", compile_forward(self.network))
+
+    def predict_maps(
+        self,
+        plane: Float32,
+        *,
+        scale: float = 1.0,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Float32:
+        """Return the output maps (Y, X, maps) in [0, 1] of a normalised plane (Y, X, C).
+
+        The plane is resized by ``scale`` for the network and the maps are resized back. ``on_tile`` is called
+        with the finished and all tiles; what it raises ends the prediction.
+        """
+        if abs(scale - 1) < _SAME_SCALE:
+            return self._predict_tiles(plane, on_tile)
+        shape = tuple(max(1, round(side * scale)) for side in plane.shape[:2])
+        maps = self._predict_tiles(resize_image(plane, shape), on_tile)
+        return resize_image(maps, plane.shape[:2])
+
+    def _predict_tiles(self, plane: Float32, on_tile: Callable[[int, int], None]) -> Float32:
+        network = self.card.network
+        valid = network.padding == "valid"
+        halo = (92, 96) if valid else context(network)
+        plan = plan_tiles(plane.shape[:2], core=CORE, halo=halo, multiple=network.step)
+        done = 0
+
+        def predict(tile: Tile) -> Float32:
+            nonlocal done
+            maps = self._forward(read_tile(plane, tile)[None])[0]  # type: ignore[attr-defined]
+            done += 1
+            on_tile(done, len(plan.tiles))
+            return maps if valid else maps[halo[0] : -halo[1], halo[0] : -halo[1]]
+
+        return stitch(plan, predict, network.classes)
+
+    def segment_plane(
+        self,
+        plane: NDArray[np.generic],
+        *,
+        pixel_size: float | None = None,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> NDArray[np.int32]:
+        """Return the cells (Y, X) of a raw plane (Y, X, C) with ``pixel_size`` in um, if known."""
+        scale = self.card.image_scale(pixel_size)
+        maps = self.predict_maps(normalise(plane), scale=scale, on_tile=on_tile)
+        return self.label(maps, scale)
+
+    def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
+        """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw."""
+        size = self.card.object_size
+        return label_instances(
+            maps, self.card.outputs, self.card.instances, object_size=size / scale if size else None
+        )
+
+
+def load_model_file(path: Path, *, dtype: str | None = None) -> Model:
+    """Load a model file for prediction, in the precision that is fastest here unless ``dtype`` is given."""
+    network, card = load_network(path, dtype=dtype or fast_policy())
+    return Model(network, card, hash_file(path), path)

@@ -1,0 +1,143 @@
+"""The recipe behind every model: train on images with labels, keep the best by validation."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import keras
+import numpy as np
+
+from napari_unet.core.card import ModelCard
+from napari_unet.core.metrics import Scores, evaluate
+from napari_unet.core.params import TrainParams
+from napari_unet.core.sampling import Sampler, TrainingImage
+from napari_unet.core.targets import Labels
+from napari_unet.nn.backend import fast_policy
+from napari_unet.nn.predictor import Model
+from napari_unet.nn.training import Trainer, cosine_rate
+from napari_unet.nn.unet import build_network, fit_tile
+
+OnStep = Callable[[int, float], None]
+
+
+def measure_object_size(labels: Sequence[Labels]) -> float | None:
+    """Return the median diameter in px, 2 sqrt(area / pi), of the cells in label images (Y, X)."""
+    areas = np.concatenate([np.bincount(image.ravel())[1:] for image in labels])
+    areas = areas[areas > 0]
+    return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else None
+
+
+def score(model: Model, images: Sequence[TrainingImage]) -> Scores:
+    """Segment images that are at the network's scale and score them against their labels."""
+    return evaluate(
+        [model.label(model.predict_maps(i.image)) for i in images],
+        [i.labels for i in images],
+    )
+
+
+def train(
+    card: ModelCard,
+    images: Sequence[TrainingImage],
+    validation: Sequence[TrainingImage],
+    params: TrainParams,
+    *,
+    folder: Path,
+    on_step: OnStep = lambda step, loss: None,
+) -> Model:
+    """Train a network from scratch, or go on where ``folder`` says that an earlier run stopped.
+
+    ``folder`` receives ``checkpoint.npz`` (state), ``best.npz`` (best weights by mean AP on
+    ``validation``) and ``log.csv``. ``card`` describes the network and its output maps. ``on_step`` is
+    called after every step; what it raises ends the run, which can be resumed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(params.seed)
+    keras_network = build_network(card.network, dtype=fast_policy())
+    tile, margin = fit_tile(card.network, params.tile)
+    sampler = Sampler(
+        images,
+        outputs=card.outputs,
+        tile=tile,
+        batch=params.batch,
+        augment=params.augment,
+        separation=(params.separation, params.separation_sigma),
+        seed=params.seed,
+        margin=margin,
+    )
+    trainer = Trainer(keras_network, sampler, average=params.average)
+    model = Model(keras_network, card)
+    checkpoint, best = folder / "checkpoint.npz", folder / "best.npz"
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    try:
+        _run(trainer, model, validation, params, folder, on_step)
+    finally:
+        trainer.close()
+    with np.load(best) as saved:
+        keras_network.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files))])
+    return model
+
+
+def _run(
+    trainer: Trainer,
+    model: Model,
+    validation: Sequence[TrainingImage],
+    params: TrainParams,
+    folder: Path,
+    on_step: OnStep,
+) -> None:
+    log, start = folder / "log.csv", perf_counter()
+    best = _best_so_far(log)
+    losses: list[float] = []
+    while trainer.step < params.steps:
+        progress = trainer.step / params.steps
+        rate = cosine_rate(params.learning_rate, progress, params.warm_up / params.steps)
+        losses.append(trainer.update(rate))
+        on_step(trainer.step, losses[-1])
+        if trainer.step % params.validate_every and trainer.step < params.steps:
+            continue
+        with trainer.averaged() as network:
+            scores = score(model, validation)
+            if scores.mean_ap >= best:
+                best = scores.mean_ap
+                _save_weights(folder / "best.npz", network)
+        row = (
+            trainer.step,
+            np.nanmean(losses),
+            scores.ap50,
+            scores.mean_ap,
+            scores.dice,
+            perf_counter() - start,
+        )
+        _append(log, row)
+        losses.clear()
+        trainer.save(folder / "checkpoint.npz")
+
+
+_COLUMNS = ("step", "loss", "ap50", "mean_ap", "dice", "seconds")
+
+
+def _append(log: Path, row: tuple[float, ...]) -> None:
+    new = not log.exists()
+    with log.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(_COLUMNS)
+        writer.writerow([f"{value:.6g}" for value in row])
+
+
+def _best_so_far(log: Path) -> float:
+    if not log.exists():
+        return -1.0
+    with log.open(newline="", encoding="utf-8") as file:
+        return max((float(row["mean_ap"]) for row in csv.DictReader(file)), default=-1.0)
+
+
+def _save_weights(path: Path, network: keras.Model) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, *network.get_weights())
+    partial.replace(path)

@@ -1,0 +1,134 @@
+"""What every test gets: folders of its own, and a check that it leaves no window and no process behind."""
+
+import gc
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psutil
+import pytest
+
+SECONDS_TO_END = 5.0
+"""How long a process may take to end after its test."""
+
+
+def folder_variables(home: Path) -> dict[str, str]:
+    """Environment variables that put every per-user folder of Linux, macOS and Windows below `home`."""
+    roaming, local = str(home / "AppData" / "Roaming"), str(home / "AppData" / "Local")
+    return {
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local" / "share"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_STATE_HOME": str(home / ".local" / "state"),
+        "APPDATA": roaming,
+        "LOCALAPPDATA": local,
+        # On Windows platformdirs asks the system, not the environment, unless these are set.
+        "WIN_PD_OVERRIDE_APPDATA": roaming,
+        "WIN_PD_OVERRIDE_LOCAL_APPDATA": local,
+        "NAPARI_CONFIG": str(home / "napari" / "settings.yaml"),
+    }
+
+
+class TensorFlowApart(MetaPathFinder):
+    """Loads TensorFlow so that it can share this process with an OpenGL driver.
+
+    TensorFlow exports its own copy of LLVM to the whole process; Mesa's drivers load another one. Whichever
+    comes second then calls into the first and crashes, so here each is bound to its own. Only the tests
+    need this: the plugin keeps TensorFlow out of napari's process.
+    """
+
+    def find_spec(self, fullname: str, path: object, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_apart(module: ModuleType) -> None:
+            flags = sys.getdlopenflags()
+            sys.modules["tensorflow.python.pywrap_dlopen_global_flags"] = None  # type: ignore[assignment]
+            sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
+            try:
+                execute(module)
+            finally:
+                sys.setdlopenflags(flags)
+
+        spec.loader.exec_module = execute_apart  # type: ignore[method-assign]
+        return spec
+
+
+# Some libraries read these once, when they are imported: they are set before any test is collected.
+session_home = tempfile.TemporaryDirectory(prefix="napari-unet-tests-", ignore_cleanup_errors=True)
+os.environ.update(folder_variables(Path(session_home.name)))
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if hasattr(os, "RTLD_DEEPBIND"):
+    sys.meta_path.insert(0, TensorFlowApart())
+
+
+def pytest_unconfigure() -> None:
+    session_home.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder of the test's own; the user's settings and projects are out of reach."""
+    home = tmp_path_factory.mktemp("home")
+    for name, value in folder_variables(home).items():
+        monkeypatch.setenv(name, value)
+    return home
+
+
+def top_level_widgets() -> set[Any]:
+    widgets = sys.modules.get("qtpy.QtWidgets")
+    application = widgets and widgets.QApplication.instance()
+    return set(application.topLevelWidgets()) if application else set()
+
+
+def let_widgets_go() -> None:
+    """Carry out what was asked of Qt and is still waiting, deletions included."""
+    from qtpy.QtCore import QCoreApplication, QEvent
+
+    gc.collect()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    QCoreApplication.processEvents()
+
+
+def child_processes() -> set[psutil.Process]:
+    """Processes started from this one, less the tracker that Python keeps for shared memory."""
+    children = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "multiprocessing.resource_tracker" not in " ".join(process.cmdline()):
+                children.add(process)
+        except psutil.NoSuchProcess:
+            continue
+    return children
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(own_folders: Path) -> Iterator[None]:
+    """Fails a test that leaves a top-level widget or a running process; the processes are then killed."""
+    widgets, processes = top_level_widgets(), child_processes()
+    yield
+    if top_level_widgets() - widgets:
+        let_widgets_go()
+    left_widgets = top_level_widgets() - widgets
+    _, left_processes = psutil.wait_procs(child_processes() - processes, timeout=SECONDS_TO_END)
+    lines = [f"widget {widget!r} {widget.objectName()!r}" for widget in left_widgets]
+    for process in left_processes:
+        lines.append(f"process {process.pid}: {' '.join(process.cmdline())}")
+        process.kill()
+    if lines:
+        pytest.fail("The test left behind:\n" + "\n".join(lines), pytrace=False)
