@@ -33,7 +33,7 @@ has_command() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 # The system packages that are missing, as Debian names them: a library or command, then its package.
 missing_packages() {
     local kind name package libraries
-    libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p)
+    libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null || true)
     while read -r kind name package; do
         case $kind in
         command) [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || has_command "$name" || echo "$package" ;;
@@ -69,7 +69,7 @@ as_root() {
 }
 
 ensure_system_packages() {
-    local missing
+    local missing output
     missing=$(missing_packages | tr '\n' ' ')
     missing=${missing% }
     [ -n "$missing" ] || return 0
@@ -80,11 +80,12 @@ ensure_system_packages() {
     fi
     if as_root true 2>/dev/null; then
         say "napari-unet: installing system packages: $missing"
-        export DEBIAN_FRONTEND=noninteractive
         # A list that cannot be refreshed may still be good enough to install from.
-        as_root apt-get update -qq || true
+        as_root apt-get update -qq >/dev/null 2>&1 || true
         # shellcheck disable=SC2086  # one word for each package
-        as_root apt-get install -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >&2 && return 0
+        output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
+            -o DPkg::Lock::Timeout=300 $missing 2>&1) && return 0
+        say "$output"
     fi
     stop "system packages are missing and could not be installed from here. Install them with" \
         "'apt-get update && apt-get install -y --no-install-recommends $missing' as root, and call this again."
@@ -104,7 +105,11 @@ make_environment() {
         stop "the packages could not be installed; pip's message is above."
 }
 
-if suits .venv/bin/python && .venv/bin/python -c 'import pip' 2>/dev/null; then python=.venv/bin/python; else python=$(find_python); fi
+python=.venv/bin/python
+# An environment that was half made, or whose Python is gone, is made anew.
+if ! suits "$python" || ! "$python" -c 'import pip' 2>/dev/null; then
+    python=$(find_python)
+fi
 [ "$(uname -s)" != Linux ] || ensure_system_packages
 [ "$(cat "$stamp" 2>/dev/null)" != "$(fingerprint)" ] || exit 0
 make_environment

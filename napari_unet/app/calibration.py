@@ -80,7 +80,7 @@ def calibrate(tif: tifffile.TiffFile, path: Path) -> Calibration:
     series = tif.series[0]
     if 0 in series.shape:
         raise InputError(f"{path.name} holds no pixels: its shape is {series.shape}.")
-    axes = _name_axes(series.axes, series.shape, path)
+    axes = _name_axes(series, path)
     if tif.is_ome:
         return _ome_calibration(tif.ome_metadata or "", axes)
     pixel_size, z_step = _tag_lengths(tif)
@@ -97,10 +97,14 @@ def _is_cut_off(tif: tifffile.TiffFile) -> bool:
     return bool(following != 0)
 
 
-def _name_axes(axes: str, shape: tuple[int, ...], path: Path) -> str:
+def _name_axes(series: tifffile.TiffPageSeries, path: Path) -> str:
     """Translate tifffile's axes to TZCYXS, with colours last."""
-    if "S" in axes and shape[axes.index("S")] not in (3, 4):
-        axes = axes.replace("S", "Q")
+    axes, position = series.axes, series.axes.find("S")
+    # tifffile long stored any three or four planes as colours. Colour cameras give bytes: deeper planes are
+    # channels.
+    planes = 0 <= position < axes.index("X") and series.dtype != "uint8"
+    if position >= 0 and (planes or series.shape[position] not in (3, 4)):
+        axes = axes.replace("S", "Q" if "C" in axes else "C")
     colours = "S" * axes.count("S")
     axes = axes.replace("S", "")
     unnamed = [axis for axis in axes if axis not in "TZCYX"]

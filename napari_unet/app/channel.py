@@ -146,35 +146,35 @@ def _fill(segment: SharedMemory, arrays: Iterable[tuple[Place, np.ndarray]]) -> 
             for (offset, _, _, order), array in arrays:
                 file.seek(offset)
                 file.write(np.ravel(array, order="F" if order == "F" else "C").view(np.uint8).data)
-        return
-    for place, array in arrays:
-        np.copyto(_view(segment, *place), array)
+    else:
+        for place, array in arrays:
+            np.copyto(_view(segment, *place), array)
 
 
 def _attach(name: str) -> SharedMemory:
     if sys.version_info >= (3, 13):
         return SharedMemory(name, track=False)
-    segment = SharedMemory(name)
-    if sys.platform != "win32":
-        # Before 3.13 attaching registers the segment too, and our tracker would remove it when we end.
-        from multiprocessing import resource_tracker
+    else:  # noqa: RET505 - so that a type checker sees one branch only
+        segment = SharedMemory(name)
+        if sys.platform != "win32":
+            # Before 3.13 attaching registers the segment too, and our tracker would remove it when we end.
+            from multiprocessing import resource_tracker
 
-        resource_tracker.unregister(f"/{name}", "shared_memory")
-    return segment
+            resource_tracker.unregister(f"/{name}", "shared_memory")
+        return segment
 
 
 def _unlink(segment: SharedMemory) -> None:
-    if sys.platform == "win32":
-        return  # a segment ends with its last handle
-    from multiprocessing import resource_tracker
+    if sys.platform != "win32":  # there a segment ends with its last handle
+        from multiprocessing import resource_tracker
 
-    # unlink() takes the name off the tracker's list, which complains when it is not there; it leaves it there
-    # when the other side, or the tracker of a killed process, was faster.
-    resource_tracker.register(f"/{segment.name}", "shared_memory")
-    try:
-        segment.unlink()
-    except FileNotFoundError:
-        resource_tracker.unregister(f"/{segment.name}", "shared_memory")
+        # unlink() takes the name off the tracker's list, which complains when it is not there; it leaves it
+        # there when the other side, or the tracker of a killed process, was faster.
+        resource_tracker.register(f"/{segment.name}", "shared_memory")
+        try:
+            segment.unlink()
+        except FileNotFoundError:
+            resource_tracker.unregister(f"/{segment.name}", "shared_memory")
 
 
 class Channel:

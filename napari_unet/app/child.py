@@ -79,7 +79,6 @@ class ChildProcess:
                 reader.join(
                     timeout=10
                 )  # ends by itself, unless a process that a job forked holds the channel
-                self._outbox.put(None)
         except Exception as error:
             logger.exception("The worker process could not be started")
             reason = f"it could not be started: {error}"
@@ -102,9 +101,12 @@ class ChildProcess:
     def _read(self, endpoint: Endpoint) -> None:
         try:
             channel = endpoint.accept()
-            threading.Thread(
-                target=self._write, args=[channel], name="unet-worker-writer", daemon=True
-            ).start()
+        except (EOFError, OSError):
+            self.kill()
+            return
+        writer = threading.Thread(target=self._write, args=[channel], name="unet-worker-writer", daemon=True)
+        writer.start()
+        try:
             while True:
                 self._on_message(channel.receive())
         except (EOFError, OSError):
@@ -113,12 +115,14 @@ class ChildProcess:
             logger.exception("A message of the worker process could not be read")
         if not self._gone.wait(timeout=2):  # a process that is ending by itself keeps its own exit code
             self.kill()
+        self._outbox.put(None)
+        writer.join()
+        channel.close()
 
     def _write(self, channel: Channel) -> None:
         with suppress(OSError):
             while (message := self._outbox.get()) is not None:
                 channel.send(message)
-        channel.close()
 
 
 def launch(paths: Sequence[Path], output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -144,8 +148,15 @@ def environment(paths: Sequence[Path]) -> dict[str, str]:
     installed = [Path(folder) for folder in (*site.getsitepackages(), site.getusersitepackages())]
     added = [*paths] if package_parent in installed else [*paths, package_parent]
     inherited = os.environ.get("PYTHONPATH")
-    entries = [*map(str, added), *([inherited] if inherited else [])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(entries), "PYTHONUNBUFFERED": "1"}
+    entries = [*map(str, added), *filter(None, [inherited])]
+    # A killed child leaves shared memory for its tracker to remove: no reason to speak of a leak in the log.
+    warnings = [*filter(None, [os.environ.get("PYTHONWARNINGS")]), "ignore:resource_tracker:UserWarning"]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(entries),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": ",".join(warnings),
+    }
 
 
 def open_log(path: Path) -> IO[bytes]:

@@ -127,9 +127,10 @@ def write_image(
 ) -> Path:
     """Write an image as a zlib-compressed TIFF; the file appears complete or not at all.
 
-    `axes` is as in `Calibration` and defaults to the last letters of TZYX; lengths are in micrometres. uint8,
-    uint16 and float32 go into ImageJ's format, other dtypes into OME-TIFF. Returns the path. Raises
-    InputError for an ending other than .tif or .tiff, axes that do not fit, a place that cannot be written.
+    `axes` is as in `Calibration` and defaults to the last letters of TZYX; lengths are in micrometres. What
+    ImageJ's format holds (uint8, uint16, float32) goes into that, the rest into OME-TIFF. Returns the path.
+    Raises InputError for an ending other than .tif or .tiff, axes that do not fit the array, and a place that
+    cannot be written.
     """
     path, axes = Path(path), axes or "TZYX"[-data.ndim :]
     if path.suffix.lower() not in TIFF_ENDINGS:
@@ -142,7 +143,8 @@ def write_image(
     metadata: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {"photometric": "rgb" if axes.endswith("S") else "minisblack"}
     in_order = [letter for letter in "TZCYXS" if letter in axes] == list(axes)
-    if data.dtype.name in ("uint8", "uint16", "float32") and in_order:
+    imagej_types = ("uint8",) if axes.endswith("S") else ("uint8", "uint16", "float32")
+    if data.dtype.name in imagej_types and in_order:
         options["imagej"] = True
         if pixel_size:
             options["resolution"] = (1 / pixel_size, 1 / pixel_size)

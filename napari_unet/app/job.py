@@ -61,8 +61,9 @@ class Job:
         self.request = request
         self.state = JobState.WAITING
         self._cancel = cancel
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ended = threading.Event()
+        self._latest: Progress | None = None
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -93,16 +94,26 @@ class Job:
         failed: Callable[[str, str], object] | None = None,
         cancelled: Callable[[], object] | None = None,
     ) -> None:
-        """Connect callbacks so that no end is missed: that of a job that has ended is called here and now."""
+        """Connect callbacks so that nothing is missed: what has been emitted already is called here and now.
+
+        Of progress that is the latest report, which a callback may hear twice.
+        """
         callbacks = {"progress": progress, "done": done, "failed": failed, "cancelled": cancelled}
-        wanted = {name: callback for name, callback in callbacks.items() if callback is not None}
-        with self._lock:
-            if self.state not in ENDED:
-                for name, callback in wanted.items():
-                    getattr(self, name).connect(callback)
+        wanted: dict[str, Any] = {name: callback for name, callback in callbacks.items() if callback}
+        with self._lock:  # the job does not end meanwhile, so the end comes last
+            if self._latest is not None and "progress" in wanted:
+                wanted["progress"](self._latest)
+            if self.state in ENDED:
+                if self.state in wanted:
+                    wanted[self.state](*self._ending())
                 return
-        if self.state in wanted:
-            wanted[self.state](*self._ending())
+            for name, callback in wanted.items():
+                getattr(self, name).connect(callback)
+
+    def report(self, progress: Progress) -> None:
+        """Pass a report on; for the worker."""
+        self._latest = progress
+        emit(self.progress, progress)
 
     def finish(self, state: JobState, value: Any = None, error: BaseException | None = None) -> None:
         """Note the end, tell everyone; for the worker. What ends while it is being cancelled is cancelled."""

@@ -127,7 +127,7 @@ class ImageRecord:
             self._store.begin(review, model)
         except OSError as error:
             raise InputError(
-                f"The prediction could not be saved ({error.strerror}): make room on the disk."
+                f"The prediction could not be saved ({error.strerror}): free some space or check the drive."
             ) from error
         finally:
             self._store.close()

@@ -12,7 +12,6 @@ import logging
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +37,7 @@ LARGE_JOURNAL = 64 << 20
 SMALL_JOURNAL = 1 << 20
 
 _GENERATION = re.compile(r"(?:review|journal)-(\d+)\.(?:npz|bin)")
-_DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, JournalError, FileNotFoundError)
+_DAMAGE = (ValueError, JournalError, FileNotFoundError)
 
 
 class _Version(BaseModel):
@@ -265,13 +264,18 @@ def _pack(review: Review) -> bytes:
 
 
 def _unpack(data: bytes, shape: tuple[int, ...]) -> Review:
-    """Return the review in what `_pack` made; raises ValueError or BadZipFile where it is damaged."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return Review(
-            _read_array(archive, "prediction", shape, np.int32),
-            _read_array(archive, "labels", shape, np.int32),
-            _read_array(archive, "marked", shape, np.bool_),
-        )
+    """Return the review in what `_pack` made; raises ValueError where it is damaged."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return Review(
+                _read_array(archive, "prediction", shape, np.int32),
+                _read_array(archive, "labels", shape, np.int32),
+                _read_array(archive, "marked", shape, np.bool_),
+            )
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged bytes make zipfile raise almost anything
+        raise ValueError(f"no snapshot: {error}") from error
 
 
 def _read_array(

@@ -154,7 +154,7 @@ class Worker:
             run.job.request.release()
         elif kind == "progress":
             if run.job.state is JobState.RUNNING:
-                emit(run.job.progress, *rest)
+                run.job.report(*rest)
         elif kind == "done":
             self._take_result(run, *rest)
         elif kind == "failed":

@@ -13,6 +13,7 @@ from napari_unet.core.targets import distance as cell_depth
 Float32 = NDArray[np.float32]
 
 _FILLED_HOLE = 0.25
+_SMOOTHING = 1.0  # px; a ripple of the transposed convolutions is no core
 
 
 def label_instances(
@@ -42,7 +43,8 @@ def _cell_cores(named: dict[str, Float32], inside: NDArray[np.bool_]) -> Float32
     landscape = named.get("distance")
     if landscape is None:
         components, _ = ndimage.label(inside)
-        landscape = ndimage.gaussian_filter(cell_depth(components.astype(np.int32)), 1.0)
+        landscape = cell_depth(components.astype(np.int32))
+    landscape = ndimage.gaussian_filter(landscape, _SMOOTHING)
     if "border" in named:
         landscape = landscape * (1 - named["border"])
     return landscape

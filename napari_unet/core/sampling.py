@@ -11,7 +11,7 @@ from skimage.transform import resize
 
 from napari_unet.core.augment import blank_tile, change_grey_values, tile_coordinates, warp_image, warp_labels
 from napari_unet.core.params import AugmentParams
-from napari_unet.core.targets import separation_weights, target_maps
+from napari_unet.core.targets import reviewed_weights, separation_weights, target_maps
 
 Float32 = NDArray[np.float32]
 
@@ -109,13 +109,22 @@ class Sampler:
         if rng.random() < self._augment.blank:
             image, labels = blank_tile(image.shape, rng), np.zeros_like(labels)
         image = change_grey_values(image, rng, self._augment)
-        targets = target_maps(labels, self._outputs)
-        weights = 1 + separation_weights(labels, *self._separation)
-        if source.reviewed is not None:
-            weights *= warp_labels(source.reviewed, where).astype(np.float32)
-        pairs = np.concatenate([targets, np.repeat(weights[..., None], targets.shape[-1], -1)], -1)
+        targets, weights = self._teach(labels, source.reviewed, where)
+        pairs = np.concatenate([targets, weights], -1)
         kept = slice(self._margin, self._tile - self._margin)
         return image, pairs[kept, kept]
+
+    def _teach(
+        self, labels: NDArray[np.int32], reviewed: NDArray[np.bool_] | None, where: NDArray[np.float64]
+    ) -> tuple[Float32, Float32]:
+        """Return targets and weights (y, x, maps) of a tile whose pixels come from ``where``."""
+        certain = np.ones((*labels.shape, len(self._outputs)), np.float32)
+        if reviewed is not None:
+            seen = np.asarray(warp_labels(reviewed, where), bool)
+            certain = reviewed_weights(labels, seen, self._outputs)
+            labels = np.where(seen, labels, 0)
+        weights = (1 + separation_weights(labels, *self._separation))[..., None] * certain
+        return target_maps(labels, self._outputs), weights
 
 
 def _teaching(image: TrainingImage) -> NDArray[np.bool_]:

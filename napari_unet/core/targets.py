@@ -104,3 +104,18 @@ def class_weights(labels: Labels) -> Float32:
 def border_weight_map(labels: Labels, w0: float = 10.0, sigma: float = 5.0) -> Float32:
     """Return the paper's weight map w(x) = w_c(x) + w0 exp(-(d1 + d2)^2 / (2 sigma^2)); (Y, X)."""
     return class_weights(labels) + separation_weights(labels, w0, sigma)
+
+
+def reviewed_weights(labels: Labels, reviewed: NDArray[np.bool_], outputs: tuple[str, ...]) -> Float32:
+    """Return 1 where the target of a map is certain from reviewed pixels alone, else 0; (Y, X, outputs).
+
+    A border is certain where the whole window that decides it was reviewed, a distance in cells that were
+    reviewed to their edge all around. ``labels`` and ``reviewed`` are (Y, X); labels outside ``reviewed``
+    have no influence.
+    """
+    known = np.where(reviewed, labels, 0)
+    window = ndimage.minimum_filter(reviewed, BORDER_WIDTH, mode="nearest")
+    beside_unknown = ~ndimage.minimum_filter(reviewed, 3, mode="nearest") & (known > 0)
+    whole = reviewed & ~np.isin(known, np.unique(known[beside_unknown]))
+    certain = {"border": window, "distance": whole}
+    return np.stack([certain.get(name, reviewed) for name in outputs], axis=-1).astype(np.float32)

@@ -44,7 +44,7 @@ def plan_tiles(shape: tuple[int, int], *, core: int, halo: Span, multiple: int) 
     if core < multiple:
         raise ValueError(f"core {core} is smaller than the pooling step {multiple}")
     sides = [_even_side(size, core, multiple) for size in shape]
-    spans = [_split(size, side, halo) for size, side in zip(shape, sides, strict=True)]
+    spans = [list(_split(size, side, halo)) for size, side in zip(shape, sides, strict=True)]
     tiles = tuple(
         Tile(read=(row[0], column[0]), keep=(row[1], column[1])) for row in spans[0] for column in spans[1]
     )

@@ -6,17 +6,46 @@ Import this module before Keras. ``KERAS_BACKEND`` chooses another backend.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from time import perf_counter
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import numpy as np
-from numpy.typing import NDArray
+
+@contextmanager
+def _silence_start_up() -> Iterator[None]:
+    """Keep from standard error what TensorFlow's C++ side says before its own log level counts."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # a windowed program on Windows has no standard error
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+with _silence_start_up():
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")
+        tf.zeros(())
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -31,8 +60,6 @@ def backend_name() -> str:
 def has_gpu() -> bool:
     """Return whether the backend sees an accelerator."""
     if backend_name() == "tensorflow":
-        import tensorflow as tf
-
         return bool(tf.config.list_physical_devices("GPU"))
     return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
 
@@ -74,8 +101,6 @@ def compile_forward(network: keras.Model) -> Forward:
     Under TensorFlow this is one traced function for all tile shapes, about half the cost of ``predict``.
     """
     if backend_name() == "tensorflow":
-        import tensorflow as tf
-
         signature = [tf.TensorSpec((None, None, None, network.input_shape[-1]), tf.float32)]
         traced = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
         return lambda batch: np.asarray(traced(tf.constant(batch)), np.float32)

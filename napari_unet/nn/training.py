@@ -88,7 +88,7 @@ class Trainer:
             self.network.set_weights(weights)
 
     def _state(self) -> dict[str, list[NDArray]]:
-        variables = [np.array(v) for v in self.network.optimizer.variables]
+        variables = [np.copy(keras.ops.convert_to_numpy(v)) for v in self.network.optimizer.variables]
         return {
             "weights": self.network.get_weights(),
             "average": [mean.copy() for mean in self._average],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from napari_unet.app import atomic
 from napari_unet.app.records import Edit
 from napari_unet.app.store import ReviewStore
@@ -48,7 +49,8 @@ class Disk:
             self.steps += 1
             if self.dead or self.steps == self.fail_at:
                 self._break(name, *args)
-            step(*args)
+            if name in ("write", "truncate", "replace"):
+                step(*args)
             if name == "sync":
                 number = args[0].fileno()  # type: ignore[attr-defined]
                 size = os.fstat(number).st_size
@@ -98,7 +100,7 @@ def whole(review: Review) -> Edit:
 
 
 def play(store: ReviewStore, done: list[int]) -> None:
-    """Go through STATES, with a new snapshot in the middle of each review; `done` grows as it becomes durable."""
+    """Go through STATES, with a new snapshot in the midst of each review; `done` has what became durable."""
     for number, review in enumerate(STATES):
         if number % 3 == 0:
             persist(lambda review=review: store.begin(review, "m"))  # type: ignore[misc]
@@ -106,7 +108,8 @@ def play(store: ReviewStore, done: list[int]) -> None:
             persist(lambda review=review: store.append([whole(review)]))  # type: ignore[misc]
         done.append(number)
         if number % 3 == 1:
-            persist(store.tidy)
+            with contextlib.suppress(OSError):
+                store.tidy()
 
 
 def persist(step: Callable[[], None]) -> None:
@@ -170,18 +173,24 @@ def count_steps(folder: Path, disk: Disk) -> int:
 
 
 @pytest.mark.parametrize("torn", [0, 30])
-def test_any_step_may_fail_once(folder: Path, disk: Disk, torn: int) -> None:
+def test_any_step_may_fail_once(folder: Path, disk: Disk, tmp_path: Path, torn: int) -> None:
     disk.fail, disk.torn = lambda: OSError(errno.ENOSPC, "full"), torn
     for step in range(1, count_steps(folder, disk) + 1):
         disk.steps, disk.fail_at = 0, step
+        disk.contents, disk.names = {}, {}
         store = ReviewStore(folder, "cells")
         store.acquire()
         done: list[int] = []
         play(store, done)
         store.close()
-        assert index(ReviewStore(folder, "cells").load()) == 5
-        assert len([path for path in folder.iterdir() if path.suffix in (".npz", ".bin")]) == 2
-        assert not list(folder.glob(".*"))
+        for names_too in (True, False):
+            disk.after_power_cut(folder, tmp_path / "cut", names_too=names_too)
+            assert index(ReviewStore(tmp_path / "cut", "cells").load()) == 5
+            shutil.rmtree(tmp_path / "cut")
+        store.acquire()
+        assert index(store.load()) == 5
+        store.close()
+        assert len(list(folder.iterdir())) == 4, "only the current generation is left"
         shutil.rmtree(folder)
         folder.mkdir()
 
@@ -258,6 +267,14 @@ def test_the_snapshot_is_an_ordinary_npz_file(store: ReviewStore, folder: Path) 
         np.testing.assert_array_equal(archive["marked"], STATES[1].marked)
 
 
+def load(store: ReviewStore) -> tuple[Review | None, str]:
+    """The review, or None and what the user is told."""
+    try:
+        return store.load(), ""
+    except InputError as error:
+        return None, str(error)
+
+
 @pytest.mark.parametrize("name", ["review.json", "review-1.npz"])
 def test_a_damaged_file_is_told_or_harmless_and_never_deleted(
     store: ReviewStore, folder: Path, name: str, caplog: pytest.LogCaptureFixture
@@ -266,27 +283,24 @@ def test_a_damaged_file_is_told_or_harmless_and_never_deleted(
     store.append([whole(STATES[1])])
     kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"}
     told = 0
-    for position in range(len(kept[name])):
+    for position in range(0, len(kept[name]), 3):
         damaged = bytearray(kept[name])
         damaged[position] ^= 1 << position % 8
         (folder / name).write_bytes(bytes(damaged))
         expected = {**kept, name: bytes(damaged)}
-        try:
-            review = store.load()
-        except InputError as error:
-            told += 1
-            if "newer" in str(error):
-                continue
+        review, message = load(store)
+        told += bool(message)
+        if review is not None:
+            assert index(review) == 1
+        elif "newer" not in message:
             [aside] = folder.glob("damaged-*")
-            assert str(aside) in str(error)
+            assert str(aside) in message
             assert {path.name: path.read_bytes() for path in aside.iterdir()} == expected
             assert store.load() is None
             for path in aside.iterdir():
                 path.rename(folder / path.name)
             aside.rmdir()
-        else:
-            assert index(review) == 1
-    assert told > len(kept[name]) // 4
+    assert told > len(kept[name]) // 12
 
 
 def test_a_damaged_review_does_not_stop_a_new_one(

@@ -68,6 +68,7 @@ def worker(log):
     worker.stop()
     assert not worker.alive
     assert segments() <= before
+    assert "resource_tracker" not in (log.read_text() if log.exists() else "")
 
 
 @pytest.fixture(scope="module")
@@ -357,6 +358,16 @@ def test_end_of_a_job_that_has_ended_is_told_to_who_comes_late(steady):
     assert Listener(job).endings == [("done", {"a": 1})]
 
 
+def test_latest_progress_is_told_to_who_comes_late(steady):
+    job = steady.submit("wait_for_cancel")
+    first = Listener(job)
+    wait_until(lambda: first.progress)
+    second = Listener(job)
+    assert second.progress == first.progress
+    job.cancel()
+    assert second.wait() == [("cancelled",)]
+
+
 def test_listener_that_fails_does_not_stop_the_worker(steady):
     job = steady.submit("count", steps=1)
     job.connect(done=lambda value: 1 / 0)
@@ -382,7 +393,7 @@ def test_submit_costs_about_a_copy(steady):
         job = steady.submit("count", steps=0, image=image)
         submit.append(time.perf_counter() - begin)
         job.result(LONG)
-    # New shared memory comes in small pages, the other in huge ones: 3 to 5 times of a copy where both are quiet.
+    # Shared memory comes in small pages, the other in huge ones: 3 to 5 times a copy where all is quiet.
     assert min(submit) < 20 * min(copy)
 
 

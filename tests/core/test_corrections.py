@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from napari_unet.core.corrections import Review, changed_box, mark, rebase, unmark
 from napari_unet.core.errors import InputError
 
@@ -44,6 +45,7 @@ def two_cells() -> Review:
 
 
 @given(st.data(), SHAPES)
+@settings(deadline=None)
 def test_changed_box_is_the_bounding_box_of_the_differences(
     data: st.DataObject, shape: tuple[int, ...]
 ) -> None:
@@ -121,7 +123,7 @@ def test_a_cell_counts_as_reviewed_when_most_of_it_is(two_cells: Review) -> None
 
 
 @given(reviews())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_rebase_keeps_the_users_word(case: tuple[Review, np.ndarray]) -> None:
     review, prediction = case
     kept, before = review.reviewed(), review.labels.copy()
@@ -133,7 +135,7 @@ def test_rebase_keeps_the_users_word(case: tuple[Review, np.ndarray]) -> None:
 
 
 @given(reviews())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_rebase_gives_no_new_cell_the_id_of_a_kept_one(case: tuple[Review, np.ndarray]) -> None:
     review, prediction = case
     kept = review.reviewed()
@@ -148,6 +150,7 @@ def test_rebase_gives_no_new_cell_the_id_of_a_kept_one(case: tuple[Review, np.nd
 
 
 @given(reviews())
+@settings(deadline=None)
 def test_rebase_never_merges_predicted_cells(case: tuple[Review, np.ndarray]) -> None:
     review, prediction = case
     rebased = rebase(review, prediction)

@@ -1,7 +1,13 @@
+import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
 from napari_unet.core.render import (
     Scene,
     render_cells,
@@ -10,9 +16,6 @@ from napari_unet.core.render import (
     render_stack,
     render_timelapse,
 )
-from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 Renderer = Callable[..., Scene]
 PLANES: list[Renderer] = [render_nuclei, render_cells, render_membranes]
@@ -23,8 +26,13 @@ SMALL: list[tuple[Renderer, tuple[int, ...]]] = [
     (render_timelapse, (6, 80, 96)),
     (render_stack, (8, 64, 80)),
 ]
-ALL: list[Renderer] = [renderer for renderer, _ in SMALL]
 small = pytest.mark.parametrize(("render", "shape"), SMALL)
+
+
+@functools.cache
+def scene_of(render: Renderer) -> Scene:
+    """The scene that `render` makes unasked."""
+    return render()
 
 
 def segment_by_threshold(image: NDArray[np.integer], *, bright: bool = True) -> NDArray[np.int32]:
@@ -34,7 +42,7 @@ def segment_by_threshold(image: NDArray[np.integer], *, bright: bool = True) -> 
     pieces, _ = ndimage.label(smooth > level if bright else smooth < level)
     sizes = np.bincount(pieces.ravel())
     pieces[sizes[pieces] < 40] = 0
-    return pieces
+    return pieces.astype(np.int32)
 
 
 def share_found(prediction: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
@@ -64,9 +72,9 @@ def test_image_and_labels_have_the_shape_asked_for(render: Renderer, shape: tupl
     assert scene.image.dtype in (np.uint8, np.uint16)
 
 
-@pytest.mark.parametrize("render", PLANES + [render_stack])
+@pytest.mark.parametrize("render", [*PLANES, render_stack])
 def test_labels_are_whole_objects_without_gaps_in_their_numbers(render: Renderer) -> None:
-    labels = render().labels
+    labels = scene_of(render).labels
     names = np.unique(labels)
     np.testing.assert_array_equal(names, np.arange(len(names)))
     whole = [ndimage.label(labels[window] == name)[1] == 1 for name, window in boxes(labels)]
@@ -93,7 +101,7 @@ def test_number_of_membrane_profiles_follows_the_number_asked_for() -> None:
 
 @pytest.mark.parametrize("render", [render_nuclei, render_cells, render_stack])
 def test_many_objects_touch(render: Renderer) -> None:
-    labels = render().labels
+    labels = scene_of(render).labels
     grown = ndimage.grey_dilation(labels, size=(3,) * labels.ndim)
     touching = np.unique(labels[(labels > 0) & (grown > labels)])
     assert len(touching) > 0.3 * labels.max()
@@ -101,32 +109,32 @@ def test_many_objects_touch(render: Renderer) -> None:
 
 @pytest.mark.parametrize("render", [render_nuclei, render_stack])
 def test_threshold_merges_touching_nuclei(render: Renderer) -> None:
-    scene = render()
+    scene = scene_of(render)
     pieces = segment_by_threshold(scene.image)
     assert len(np.unique(pieces)) - 1 < 0.75 * scene.labels.max()
     assert share_found(pieces, scene.labels) < 0.6
 
 
 def test_threshold_fails_on_cells_and_membranes() -> None:
-    cells, membranes = render_cells(), render_membranes()
+    cells, membranes = scene_of(render_cells), scene_of(render_membranes)
     assert share_found(segment_by_threshold(cells.image, bright=False), cells.labels) < 0.4
     assert share_found(segment_by_threshold(membranes.image), membranes.labels) < 0.4
 
 
 @pytest.mark.parametrize("render", [render_nuclei, render_stack])
 def test_nuclei_are_brighter_than_what_is_around_them(render: Renderer) -> None:
-    scene = render()
+    scene = scene_of(render)
     inside, outside = scene.image[scene.labels > 0], scene.image[scene.labels == 0]
     assert inside.mean() > 2 * outside.mean()
 
 
 def test_membranes_are_darker_than_profiles() -> None:
-    scene = render_membranes()
+    scene = scene_of(render_membranes)
     assert scene.image[scene.labels > 0].mean() > scene.image[scene.labels == 0].mean() + 30
 
 
 def test_time_lapse_keeps_labels_and_divides_one_nucleus_halfway() -> None:
-    scene = render_timelapse()
+    scene = scene_of(render_timelapse)
     present = [set(np.unique(frame)) - {0} for frame in scene.labels]
     half = len(present) // 2
     ended, begun = present[half - 1] - present[half], present[half] - present[half - 1]
@@ -140,9 +148,9 @@ def test_time_lapse_keeps_labels_and_divides_one_nucleus_halfway() -> None:
 
 
 def test_nuclei_of_a_time_lapse_move_but_not_far_in_a_frame() -> None:
-    labels = render_timelapse().labels
+    labels = scene_of(render_timelapse).labels
     steps = []
-    for frame, following in zip(labels, labels[1:], strict=False):
+    for frame, following in itertools.pairwise(labels):
         for name in set(np.unique(frame)) & set(np.unique(following)) - {0}:
             here, there = (ndimage.center_of_mass(plane == name) for plane in (frame, following))
             steps.append(np.hypot(*np.subtract(here, there)))
@@ -151,7 +159,7 @@ def test_nuclei_of_a_time_lapse_move_but_not_far_in_a_frame() -> None:
 
 
 def test_stack_is_blurrier_along_z_than_in_the_plane() -> None:
-    scene = render_stack()
+    scene = scene_of(render_stack)
     image = ndimage.gaussian_filter(scene.image.astype(float), 0.7)
     bodies = ndimage.binary_dilation(scene.labels > 0)
     slopes = [np.abs(np.gradient(image, step, axis=axis))[bodies].mean() for axis, step in ((0, 2), (1, 1))]

@@ -1,0 +1,84 @@
+"""All that the user has corrected so far, as the fine-tuning job wants it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unet.app.files import read_image
+from napari_unet.app.opened import OpenImage, read_plane
+from napari_unet.app.project import ImageRecord, Project, hash_image
+from napari_unet.core.axes import PlaneGrid
+from napari_unet.core.corrections import Review
+from napari_unet.core.errors import InputError
+
+logger = logging.getLogger("napari_unet")
+
+_SAME_SIZE = 1.25  # pixel sizes further apart than this factor do not go into one training
+
+
+def gather_corrections(
+    project: Project, first: OpenImage, opened: Sequence[OpenImage], channel: int | None
+) -> dict[str, Any]:
+    """Return the reviewed planes of `first`, of the other open images and of the project's earlier ones.
+
+    The result has the images, axes, labels, reviewed masks, channel and pixel size of a "fine_tune" request.
+    Earlier images are read from their files; one that is gone, has changed or has another pixel size is left
+    out. Raises InputError where nothing was reviewed.
+    """
+    request: dict[str, Any] = {"images": [], "axes": [], "labels": [], "reviewed": []}
+    for image in (first, *(other for other in opened if other is not first)):
+        if image.review is not None and _similar(image.pixel_size, first.pixel_size):
+            _add(request, image.source.data, image.grid.axes, image.review)
+    known = {image.key for image in opened}
+    for record in project.images():
+        if record.key not in known and _similar(record.context.get("pixel_size"), first.pixel_size):
+            _add_earlier(request, record)
+    if not request["images"]:
+        raise InputError(
+            "Nothing has been reviewed yet: correct some cells or mark a view as reviewed first."
+        )
+    return {**request, "channel": channel, "pixel_size": first.pixel_size}
+
+
+def _add(request: dict[str, Any], data: Any, axes: str, review: Review) -> None:
+    grid = PlaneGrid(axes, tuple(data.shape))
+    reviewed = review.reviewed()
+    for index in grid.indices():
+        where = grid.select(index)
+        if reviewed[where].any():
+            request["images"].append(read_plane(data, axes, index))
+            request["axes"].append("".join(axis for axis in axes if axis not in "TZ"))
+            request["labels"].append(review.labels[where].copy())
+            request["reviewed"].append(reviewed[where])
+
+
+def _add_earlier(request: dict[str, Any], record: ImageRecord) -> None:
+    try:
+        data, review = _read_again(record), record.load_review()
+        if data is not None and review is not None:
+            _add(request, data, str(record.context["axes"]), review)
+    except (InputError, OSError, KeyError) as error:
+        logger.info("The corrections of '%s' are left out: %s", record.name, error)
+
+
+def _read_again(record: ImageRecord) -> npt.NDArray[Any] | None:
+    """Return the very array that was corrected, from the file it came from; None if that is not there."""
+    if record.source is None:
+        return None
+    file = read_image(record.source)
+    candidates = [file.data]
+    if "C" in file.axes:  # napari may have shown each channel as an image of its own
+        candidates += list(np.moveaxis(file.data, file.axes.index("C"), 0))
+    fitting = (data for data in candidates if data.shape == record.shape)
+    return next((data for data in fitting if hash_image(data) == record.info.hash), None)
+
+
+def _similar(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return 1 / _SAME_SIZE <= one / other <= _SAME_SIZE

@@ -1,0 +1,266 @@
+"""An image that a session has open: where it comes from, its review, and the way of its edits to the disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unet.app.calibration import Calibration
+from napari_unet.app.files import read_calibration
+from napari_unet.app.journal import Edit, JournalWriter
+from napari_unet.app.project import ImageRecord, Project
+from napari_unet.core.axes import PlaneGrid, plan_planes
+from napari_unet.core.corrections import (
+    Box,
+    Labels,
+    Review,
+    ReviewCounts,
+    changed_box,
+    slices,
+)
+from napari_unet.core.errors import InputError
+from napari_unet.core.measure import Columns, measure
+
+logger = logging.getLogger("napari_unet")
+
+Index = tuple[int, ...]
+Select = tuple[slice | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Source:
+    """An image as a window shows it.
+
+    `id` is the window's own name for it. `data` is a numpy array or lazy; `axes` has one letter of TZCYXS
+    per axis of it, or is None where only its file can say; `pixel_size` is in um.
+    """
+
+    id: str
+    name: str
+    data: Any
+    axes: str | None = None
+    rgb: bool = False
+    path: str | None = None
+    pixel_size: float | None = None
+
+    def is_same(self, other: Source) -> bool:
+        """Whether both are the same array of the same layer."""
+        return self.id == other.id and self.data is other.data
+
+
+@dataclass(slots=True)
+class OpenImage:
+    """An image and its review. All methods are for the session's thread but where they say otherwise.
+
+    `review` is None until the image is segmented; its `labels` are those last handed to the disk. `counts`
+    and `features` follow it with some delay. `problem` is a sentence about what could not be read.
+    """
+
+    source: Source
+    grid: PlaneGrid
+    pixel_size: float | None
+    record: ImageRecord
+    writer: JournalWriter | None = None
+    review: Review | None = None
+    counts: ReviewCounts | None = None
+    features: Columns = field(default_factory=dict)
+    edited: str = ""
+    problem: str = ""
+    save_error: str = ""
+    sources: list[Source] = field(default_factory=list)
+    replacing: bool = False
+
+    @property
+    def key(self) -> str:
+        """Name of the image within the project."""
+        return self.record.key
+
+    @property
+    def name(self) -> str:
+        """Name of the image in the window."""
+        return self.source.name
+
+    @property
+    def has_corrections(self) -> bool:
+        """Whether any pixel is known to be reviewed."""
+        return self.counts is not None and self.counts.reviewed_pixels > 0
+
+    @property
+    def unsaved(self) -> int:
+        """Number of edits that are not on the disk yet."""
+        return self.writer.pending if self.writer is not None else 0
+
+    def note(self, labels: Labels, plane: Index | None) -> Box | None:
+        """Take over where `labels` differ from the labels known, on one plane or all; return the box."""
+        assert self.review is not None
+        if labels.shape != self.review.shape:
+            raise InputError(
+                f"The labels of '{self.name}' have the shape {labels.shape} now, but the image needs "
+                f"{self.review.shape}: your corrections up to here are kept; press Segment for new labels."
+            )
+        where: Select = self.grid.select(plane) if plane is not None else ()
+        box = changed_box(self.review.labels[where], labels[where])
+        if box is None:
+            return None
+        edit = Edit.cut(_embed(box, where), labels=labels)
+        edit.apply(self.review)
+        self._submit(edit)
+        return edit.box
+
+    def mark(self, change: Callable[[Review, Box], Box | None], box: Box) -> Box | None:
+        """Mark or unmark a box as reviewed; return the box that changed."""
+        assert self.review is not None
+        changed = change(self.review, box)
+        if changed is not None:
+            self._submit(Edit.cut(changed, marked=self.review.marked))
+        return changed
+
+    def begin(self, review: Review, model: str) -> None:
+        """Put a new review on the disk; called on the session's background thread."""
+        if self.writer is None:
+            self.writer = self.record.writer()
+        self.record.begin_review(review.prediction, review.labels, review.marked, model=model)
+
+    def adopt(self, review: Review, labels: Labels, snapshot: Review | None) -> Review | None:
+        """Replace the review by one that was made of `snapshot`, with the edits made since; return the old.
+
+        The edits are written into `labels`, a copy of the new labels, as well.
+        """
+        old, self.review = self.review, review
+        self.replacing = False
+        if old is None or snapshot is None:
+            return old
+        for box in (changed_box(snapshot.labels, old.labels), changed_box(snapshot.marked, old.marked)):
+            if box is None:
+                continue
+            where = slices(box)
+            late = old.labels[where] != snapshot.labels[where]
+            review.labels[where][late] = labels[where][late] = old.labels[where][late]
+            review.marked[where] |= late | (old.marked[where] & ~snapshot.marked[where])
+            self._submit(Edit.cut(box, labels=review.labels, marked=review.marked))
+        return old
+
+    def snapshot(self) -> Review | None:
+        """Return the review as it is now; the prediction, which never changes in place, is not copied."""
+        if self.review is None:
+            return None
+        return Review(self.review.prediction, self.review.labels.copy(), self.review.marked.copy())
+
+    def count(self) -> tuple[ReviewCounts, Columns] | None:
+        """Count and measure the cells; called on the session's background thread."""
+        review = self.review
+        if review is None:
+            return None
+        data = self.source.data
+        plain = isinstance(data, np.ndarray) and data.shape == review.shape and data.dtype.kind in "biuf"
+        try:
+            features = measure(
+                review.labels, data if plain else None, self.pixel_size, axes=self.grid.label_axes
+            )
+        except InputError:
+            features = {}
+        return review.counts(), features
+
+    def read_planes(self, planes: Sequence[Index] | None) -> tuple[npt.NDArray[Any], str]:
+        """Return the pixels of some planes, None for the whole image, and their axes.
+
+        Several planes are stacked along Z. Called on the session's background thread.
+        """
+        if planes is None:
+            return np.asarray(self.source.data), self.grid.axes
+        axes = "".join(axis for axis in self.grid.axes if axis not in "TZ")
+        pixels = [read_plane(self.source.data, self.grid.axes, plane) for plane in planes]
+        return (pixels[0], axes) if len(pixels) == 1 else (np.stack(pixels), "Z" + axes)
+
+    def segmented_planes(self) -> list[Index] | None:
+        """Return the planes that hold any label, None if all of them do."""
+        if self.review is None or not self.grid.stack_shape:
+            return None
+        indices = list(self.grid.indices())
+        found = [i for i in indices if self.review.labels[self.grid.select(i)].any()]
+        return None if len(found) in (0, len(indices)) else found
+
+    def _submit(self, edit: Edit) -> None:
+        # While a new prediction goes to the disk the old review is history: `adopt` sends what is new.
+        if self.writer is not None and not self.replacing:
+            self.writer.submit(edit)
+
+
+def open_image(project: Project, source: Source, opened: Mapping[str, OpenImage]) -> OpenImage:
+    """Look an image up in the project, with its review if there is one; takes as long as hashing it.
+
+    The same content may be among the `opened`, by key: then that one is returned. Raises InputError where it
+    is no image, or another window is correcting it.
+    """
+    axes, pixel_size = source.axes, source.pixel_size
+    if source.path and (axes is None or pixel_size is None):
+        calibration = _ask_file(source)
+        if calibration is not None:
+            axes, pixel_size = axes or calibration.axes, pixel_size or calibration.pixel_size
+    grid = plan_planes(source.data.shape, axes or name_axes(source.data.ndim, rgb=source.rgb))
+    context = {"axes": grid.axes, "pixel_size": pixel_size}
+    record = project.image(source.data, name=source.name, source=source.path, context=context)
+    if record.key in opened:
+        return opened[record.key]
+    image = OpenImage(source, grid, pixel_size, record, sources=[source])
+    if record.has_review:
+        image.writer = record.writer()
+        try:
+            image.review = record.load_review()
+            image.edited = _last_change(record)
+        except InputError as error:
+            image.problem = str(error)
+        if image.review is not None and image.review.shape != grid.label_shape:
+            image.problem = (
+                f"The corrections of '{source.name}' were made with other axes: press Segment to begin anew."
+            )
+            image.review = None
+    return image
+
+
+def name_axes(ndim: int, *, rgb: bool) -> str:
+    """Return axes for an image whose axes have no names: Z for the one with a slider, T and Z for two."""
+    tail = "YXS" if rgb else "YX"
+    leading = ndim - len(tail)
+    if leading not in (0, 1, 2, 3):
+        raise InputError(
+            f"An image with {ndim} axes cannot be segmented: choose one with rows, columns, and at most "
+            "time, channels and depth."
+        )
+    return ("", "Z", "TZ", "TCZ")[leading] + tail
+
+
+def read_plane(data: Any, axes: str, plane: Index) -> npt.NDArray[Any]:
+    """Return one plane of an image, all its channels, as a numpy array."""
+    steps = iter(plane)
+    return np.asarray(data[tuple(next(steps) if axis in "TZ" else slice(None) for axis in axes)])
+
+
+def _ask_file(source: Source) -> Calibration | None:
+    """What the file says, where it says it about this very array."""
+    assert source.path is not None
+    try:
+        calibration = read_calibration(source.path)
+    except (InputError, OSError):
+        return None
+    fits = len(calibration.axes) == source.data.ndim and calibration.rgb == source.rgb
+    return calibration if fits else None
+
+
+def _last_change(record: ImageRecord) -> str:
+    times = [path.stat().st_mtime for path in record.folder.glob("*-*.*") if path.is_file()]
+    return f"{datetime.fromtimestamp(max(times)):%d %B %Y, %H:%M}" if times else "an earlier day"
+
+
+def _embed(box: Box, where: Select) -> Box:
+    """Return a box of the plane `where` as a box of the whole array."""
+    if not where:
+        return box
+    sides = iter(box)
+    return tuple((at, at + 1) if isinstance(at, int) else next(sides) for at in where)

@@ -1,0 +1,66 @@
+"""New labels for an image under review: what a prediction brings, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from napari_unet.core.axes import Index, PlaneGrid
+from napari_unet.core.corrections import Labels, Review, rebase
+
+
+def merge_labels(
+    grid: PlaneGrid, review: Review | None, labels: Labels, planes: Sequence[Index] | None
+) -> Review:
+    """Return `review` carried over to new labels of some planes, stacked along the first axis, or of all (None).
+
+    Reviewed pixels keep their labels. Cells of different planes get different ids: nobody said that they are
+    the same.
+    """
+    if review is None:
+        review = Review.of(np.zeros(grid.label_shape, np.int32))
+    if planes is None:
+        return rebase(review, _number_apart(labels, [grid.select(index) for index in grid.indices()], 0))
+    where = [grid.select(plane) for plane in planes]
+    largest = max(int(review.labels.max()), int(review.prediction.max()))
+    stack = labels.reshape(len(planes), *labels.shape[-2:])
+    part = rebase(
+        Review(
+            np.stack([review.prediction[at] for at in where]),
+            np.stack([review.labels[at] for at in where]),
+            np.stack([review.marked[at] for at in where]),
+        ),
+        _number_apart(stack, [(number,) for number in range(len(planes))], largest),
+    )
+    result = Review(review.prediction.copy(), review.labels.copy(), review.marked.copy())
+    for number, at in enumerate(where):
+        result.prediction[at] = part.prediction[number]
+        result.labels[at] = part.labels[number]
+        result.marked[at] = part.marked[number]
+    return result
+
+
+def restore_review(before: Review, start: Review, now: Review) -> Review:
+    """Return the review `before` a new prediction with what the user did between its `start` and `now`."""
+    edited = now.labels != start.labels
+    unmarked = start.marked & ~now.marked
+    return Review(
+        prediction=before.prediction,
+        labels=np.where(edited, now.labels, before.labels),
+        marked=(before.marked & ~unmarked) | (now.marked & ~start.marked) | edited,
+    )
+
+
+def _number_apart(labels: Labels, where: Sequence[tuple[Any, ...]], first: int) -> Labels:
+    """Return labels whose ids go up from plane to plane, starting behind `first`."""
+    if len(where) == 1 and not first:
+        return labels
+    result = labels.copy()
+    for index in where:
+        plane = result[index]
+        largest = int(plane.max(initial=0))
+        plane[plane > 0] += first
+        first += largest
+    return result

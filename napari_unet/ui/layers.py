@@ -1,0 +1,179 @@
+"""Between napari's layers and the session: a layer carries the key of its image, and nothing else of ours."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+
+from napari_unet.app.calibration import MICROMETRES
+from napari_unet.app.opened import Index, OpenImage, Source
+from napari_unet.core.axes import PlaneGrid
+from napari_unet.core.corrections import Box
+
+METADATA = "napari-unet"
+_KEPT = (
+    "opacity",
+    "blending",
+    "visible",
+    "contour",
+    "brush_size",
+    "contiguous",
+    "n_edit_dimensions",
+    "preserve_labels",
+)
+
+
+def image_layers(viewer: Any) -> list[Image]:
+    """Return the viewer's images, the topmost last."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image)]
+
+
+def source_of(layer: Image) -> Source:
+    """Return a napari image as the session takes it; of a pyramid the finest level."""
+    return Source(
+        id=str(layer.unique_id),
+        name=layer.name,
+        data=layer.data[0] if layer.multiscale else layer.data,
+        axes=_axes(layer),
+        rgb=layer.rgb,
+        path=layer.source.path,
+        pixel_size=_pixel_size(layer),
+    )
+
+
+def key_of(layer: Layer, role: str) -> str | None:
+    """Return the key of the image that a layer shows the labels of, or what else `role` says."""
+    return layer.metadata.get(METADATA, {}).get(role)
+
+
+def find_labels(viewer: Any, key: str) -> Labels | None:
+    """Return the layer with the labels of an image."""
+    return next((layer for layer in viewer.layers if key_of(layer, "image") == key), None)
+
+
+def make_labels(layer: Image, image: OpenImage, labels: np.ndarray) -> Labels:
+    """Return a Labels layer for an image layer, lying exactly over it."""
+    made = Labels(
+        _spread(labels, image.grid),
+        name=f"{layer.name} cells",
+        metadata={METADATA: {"image": image.key}},
+        features=features_of(image),
+        **place_over(layer, image.grid),
+    )
+    # Brush strokes make a new cell from the start, and do not add to whichever has number 1.
+    made.selected_label = int(labels.max(initial=0)) + 1
+    return made
+
+
+def replace_labels(viewer: Any, old: Labels, new: Labels) -> None:
+    """Put one layer in the place of another: same position, name and look. It begins with no history.
+
+    Undo can thus never bring the old prediction back under the new one.
+    """
+    for name in _KEPT:
+        setattr(new, name, getattr(old, name))
+    mode, selected = old.mode, viewer.layers.selection.active is old
+    name, position = old.name, viewer.layers.index(old)
+    viewer.layers.insert(position, new)
+    viewer.layers.remove(old)
+    new.name = name
+    if selected:
+        viewer.layers.selection.active = new
+        new.mode = mode
+
+
+def features_of(image: OpenImage) -> dict[str, np.ndarray]:
+    """Return the features table of an image's cells."""
+    return dict(image.features)
+
+
+def labels_in(layer: Labels, grid: PlaneGrid) -> np.ndarray:
+    """Return the data of a labels layer in the shape of the review, unless it no longer fits."""
+    data = np.asarray(layer.data)
+    return data.reshape(grid.label_shape) if data.shape == _spread_shape(grid) else data
+
+
+def shown_plane(viewer: Any, layer: Layer, grid: PlaneGrid) -> Index:
+    """Return the plane that the viewer shows of an image, as an index along its T and Z axes."""
+    position = layer.world_to_data(viewer.dims.point[-layer.ndim :])
+    axes = grid.axes.replace("S", "")
+    steps = dict(zip(axes[-layer.ndim :], position, strict=False))
+    sizes = dict(zip(grid.axes, grid.shape, strict=True))
+    return tuple(int(np.clip(round(float(steps[a])), 0, sizes[a] - 1)) for a in grid.axes if a in "TZ")
+
+
+def visible_box(viewer: Any, layer: Labels, grid: PlaneGrid) -> Box | None:
+    """Return what the canvas shows of a labels layer, as a box of the review; None where it shows nothing."""
+    if viewer.dims.ndisplay != 2:
+        return None
+    first, last = layer.corner_pixels[:, -2:]
+    rows, columns = (
+        (max(0, int(low)), min(size, int(high) + 1))
+        for low, high, size in zip(first, last, grid.label_shape[-2:], strict=True)
+    )
+    if rows[0] >= rows[1] or columns[0] >= columns[1]:
+        return None
+    plane = shown_plane(viewer, layer, grid)
+    return (*((at, at + 1) for at in plane), rows, columns)
+
+
+def place_over(layer: Image, grid: PlaneGrid) -> dict[str, Any]:
+    """Return the transform and the axes that put labels of an image over it."""
+    axes = grid.axes.replace("S", "")
+    keep = slice(1, None) if axes.startswith("C") else slice(None)
+    scale, translate = np.array(layer.scale, float)[keep], np.array(layer.translate, float)[keep]
+    if "C" in axes[1:]:
+        # One thick label plane lies across all channels, so that it shows at each of them.
+        at = axes.index("C")
+        translate[at] += scale[at] * (grid.channels - 1) / 2
+        scale[at] *= grid.channels
+    place: dict[str, Any] = {
+        "scale": scale,
+        "translate": translate,
+        "units": layer.units[keep],
+        "axis_labels": layer.axis_labels[keep],
+    }
+    if "C" not in axes:
+        place |= {"rotate": layer.rotate, "shear": layer.shear, "affine": layer.affine}
+    return place
+
+
+def _axes(layer: Image) -> str | None:
+    """Return the letters of a layer's axes where they have names that mean something."""
+    letters = "".join(str(label) for label in layer.axis_labels).upper()
+    if len(letters) == layer.ndim and set(letters) <= set("TZCYX") and letters.endswith("YX"):
+        return letters + "S" * layer.rgb if len(set(letters)) == len(letters) else None
+    return None
+
+
+def _pixel_size(layer: Image) -> float | None:
+    """Return the pixel size along rows and columns in um, None where the layer has no unit of length."""
+    lengths = [
+        float(step) * MICROMETRES[str(unit).lower()]
+        for step, unit in zip(layer.scale[-2:], layer.units[-2:], strict=True)
+        if str(unit).lower() in MICROMETRES
+    ]
+    return float(np.sqrt(abs(lengths[0] * lengths[1]))) if len(lengths) == 2 else None
+
+
+def _spread_shape(grid: PlaneGrid) -> tuple[int, ...]:
+    axes = grid.axes.replace("S", "")
+    sizes = zip(axes, grid.shape, strict=False)
+    return tuple(
+        1 if axis == "C" else size for at, (axis, size) in enumerate(sizes) if not (axis == "C" and at == 0)
+    )
+
+
+def _spread(labels: np.ndarray, grid: PlaneGrid) -> np.ndarray:
+    return labels.reshape(_spread_shape(grid))
+
+
+def free_name(viewer: Any, name: str) -> str:
+    """Return a layer name that is not taken yet."""
+    taken = {layer.name for layer in viewer.layers}
+    names: Iterator[str] = (f"{name} [{n}]" if n else name for n in itertools.count())
+    return next(candidate for candidate in names if candidate not in taken)

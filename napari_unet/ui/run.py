@@ -1,0 +1,118 @@
+"""What is being done: the sentence, the bar, the button that stops it - and the way back to Qt's thread."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.core.progress import Progress
+
+_STROKE_POLL = 30  # ms between looks at whether the mouse button is still down
+
+
+class Poster(QObject):
+    """Calls functions on the thread that it was made on, whoever posts them."""
+
+    posted = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.posted.connect(self._call, Qt.ConnectionType.QueuedConnection)
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Call `function` soon; not at all where the window is gone by then."""
+        with contextlib.suppress(RuntimeError):  # the C++ half has been deleted
+            self.posted.emit(function)
+
+    def post_gently(self, function: Callable[[], object]) -> None:
+        """Call `function` as soon as no mouse button is down."""
+        self.post(lambda: self._call_between_strokes(function))
+
+    def _call_between_strokes(self, function: Callable[[], object]) -> None:
+        if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
+            function()
+        else:
+            QTimer.singleShot(_STROKE_POLL, self, lambda: self._call_between_strokes(function))
+
+    @Slot(object)
+    def _call(self, function: Callable[[], object]) -> None:
+        function()
+
+
+class RunBar(QWidget):
+    """One sentence that says what is happening, one that says what to do next, a bar and Cancel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status = _sentence("status")
+        self.hint = _sentence("hint")
+        self.bar = QProgressBar(objectName="progress")
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(10)
+        self.cancel = QPushButton("Cancel", objectName="cancel")
+        self.cancel.setToolTip("Stop; everything stays as it was before")
+        row = QHBoxLayout()
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.status)
+        layout.addWidget(self.hint)
+        layout.addLayout(row)
+        self.show_idle()
+
+    def say(self, sentence: str, hint: str, *, is_error: bool) -> None:
+        """Show a sentence, in a colour of its own where it says what went wrong, and what to do next."""
+        self.status.setText(sentence)
+        self.status.setVisible(bool(sentence))
+        if self.status.property("error") != is_error:
+            self.status.setProperty("error", is_error)
+            self.status.style().unpolish(self.status)
+            self.status.style().polish(self.status)
+        self.hint.setText(hint)
+        self.hint.setVisible(bool(hint))
+
+    def show_progress(self, progress: Progress) -> None:
+        """Show how far the work is."""
+        known = progress.fraction is not None
+        self.bar.setRange(0, 1000 if known else 0)
+        self.bar.setValue(round(1000 * (progress.fraction or 0)))
+        if progress.message:
+            self.status.setText(progress.message)
+
+    def show_busy(self) -> None:
+        """Show that work has begun and nobody knows yet how long it takes."""
+        if not self.cancel.isEnabled():
+            self.bar.setRange(0, 0)
+            self.cancel.setEnabled(True)
+            self.bar.setVisible(True)
+            self.cancel.setVisible(True)
+
+    def show_idle(self) -> None:
+        """Show that nothing is being done."""
+        self.bar.setRange(0, 1000)
+        self.bar.reset()
+        self.cancel.setEnabled(False)
+        self.bar.setVisible(False)
+        self.cancel.setVisible(False)
+
+
+def _sentence(name: str) -> QLabel:
+    label = QLabel(objectName=name)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label

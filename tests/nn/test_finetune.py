@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from napari_unet.core.errors import InputError
+from napari_unet.core.params import FineTuneParams
+from napari_unet.core.progress import Cancelled
+from napari_unet.nn.finetune import CorrectedPlane, fine_tune_planes
+from napari_unet.nn.predictor import Model
+from napari_unet.nn.unet import build_network
+
+from .conftest import TINY, draw_scene
+
+PARAMS = FineTuneParams(steps=150, tile=64, learning_rate=3e-3)
+
+
+@pytest.fixture
+def parent(tiny_card):
+    return Model(build_network(TINY), tiny_card, "hash-of-the-parent")
+
+
+def corrected(seed, reviewed=None):
+    image, labels = draw_scene(seed)
+    return CorrectedPlane(image, labels, np.ones(labels.shape, bool) if reviewed is None else reviewed)
+
+
+def test_the_new_model_is_better_on_corrections_it_did_not_see(parent):
+    before = [w.copy() for w in parent.network.get_weights()]
+    result = fine_tune_planes(parent, [corrected(s) for s in range(4)], PARAMS, name="child")
+    assert result.after.ap50 > result.before.ap50 + 0.2
+    assert result.accepted
+    assert "held-out" in result.reason
+    assert len(result.history) == 150
+    assert result.model.card.parent == "hash-of-the-parent"
+    assert result.model.card.name == "child"
+    for old, now in zip(before, parent.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+
+
+def test_labels_outside_reviewed_pixels_leave_the_weights_bit_identical(parent):
+    image, labels = draw_scene(0)
+    reviewed = np.zeros(labels.shape, bool)
+    reviewed[:, :60] = True
+    poisoned = labels.copy()
+    poisoned[:, 60:] = 99
+    params = PARAMS.model_copy(update={"steps": 5})
+    networks = []
+    for target in (labels, poisoned):
+        plane = CorrectedPlane(image, target, reviewed)
+        networks.append(fine_tune_planes(parent, [plane], params, name="x").model.network)
+    for first, second in zip(*(n.get_weights() for n in networks), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_model_that_got_worse_is_not_accepted(parent, tiny_card):
+    good = fine_tune_planes(parent, [corrected(s) for s in range(4)], PARAMS, name="good").model
+    upside_down = []
+    for seed in range(4):
+        image, labels = draw_scene(seed)
+        upside_down.append(CorrectedPlane(image, (labels == 0).astype(np.int32), labels >= 0))
+    truth = [corrected(seed) for seed in (7, 8)]
+    result = fine_tune_planes(good, upside_down, PARAMS, name="worse", validation=truth)
+    assert not result.accepted
+    assert result.after.mean_ap < result.before.mean_ap
+    assert "worse" in result.reason
+
+
+def test_too_few_corrections_are_said_to_be_so(parent):
+    image, labels = draw_scene(0, cells=1)
+    result = fine_tune_planes(
+        parent, [CorrectedPlane(image, labels, labels > 0)], PARAMS.model_copy(update={"steps": 2}), name="x"
+    )
+    assert result.before is result.after is None
+    assert "too few" in result.reason
+
+
+def test_larger_cells_are_shrunk_to_the_size_the_model_knows(parent):
+    image, labels = draw_scene(0)
+    big = CorrectedPlane(
+        np.kron(image, np.ones((4, 4, 1))),
+        np.kron(labels, np.ones((4, 4), np.int32)),
+        np.ones((384, 384), bool),
+    )
+    card = fine_tune_planes(parent, [big], PARAMS.model_copy(update={"steps": 2}), name="x").model.card
+    assert 0.3 < card.scale < 0.8
+    assert card.image_scale(None) == card.scale
+
+
+def test_the_time_limit_is_kept_with_fewer_steps(parent):
+    planes = [corrected(s) for s in range(2)]
+    short = fine_tune_planes(parent, planes, FineTuneParams(seconds=1, tile=64), name="x")
+    longer = fine_tune_planes(parent, planes, FineTuneParams(seconds=8, tile=64), name="x")
+    assert 10 <= len(short.history) < len(longer.history)
+
+
+def test_the_work_can_be_cancelled(parent):
+    def report(progress):
+        if progress.values.get("step", 0) >= 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        fine_tune_planes(parent, [corrected(0)], PARAMS, name="x", report=report)
+
+
+def test_nothing_reviewed_and_no_cells_are_explained(parent):
+    image, labels = draw_scene(0)
+    blind = CorrectedPlane(image, labels, np.zeros(labels.shape, bool))
+    with pytest.raises(InputError, match="Nothing has been reviewed"):
+        fine_tune_planes(parent, [blind], PARAMS, name="x")
+    empty = CorrectedPlane(image, np.zeros_like(labels), np.ones(labels.shape, bool))
+    with pytest.raises(InputError, match="No cell"):
+        fine_tune_planes(parent, [empty], PARAMS, name="x")

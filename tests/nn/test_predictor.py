@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from napari_unet.core.params import OUTPUT_MAPS, PRESETS, NetworkParams
+from napari_unet.core.tiling import mirror_indices
+from napari_unet.nn import predictor
+from napari_unet.nn.predictor import Model
+from napari_unet.nn.unet import build_network, context
+
+from .conftest import TINY
+
+
+@pytest.mark.parametrize(
+    "params",
+    [TINY, NetworkParams(filters=4, depth=3, classes=2), NetworkParams(filters=2, depth=4, padding="valid")],
+)
+@pytest.mark.parametrize("shape", [(37, 150), (200, 90)])
+def test_tiled_equals_untiled(params, shape, tiny_card, monkeypatch):
+    """Any size, any tile size: the stitched maps are those of the network on the whole mirrored image."""
+    network = build_network(params, dtype="float32")
+    card = tiny_card.model_copy(update={"network": params, "outputs": OUTPUT_MAPS[: params.classes]})
+    plane = np.random.default_rng(0).random((*shape, 1), np.float32)
+    monkeypatch.setattr(predictor, "CORE", 48)
+    tiled = Model(network, card).predict_maps(plane)
+
+    step = params.step
+    halo = (92, 96) if params.padding == "valid" else context(params)
+    sides = [-(-size // step) * step for size in shape]
+    rows, columns = (
+        mirror_indices((-halo[0], side + halo[1]), size) for side, size in zip(sides, shape, strict=True)
+    )
+    whole = np.asarray(network(plane[np.ix_(rows, columns)][None]))[0]
+    if params.padding == "same":
+        whole = whole[halo[0] :, halo[0] :]
+    np.testing.assert_allclose(tiled, whole[: shape[0], : shape[1]], atol=1e-5)
+
+
+def test_the_papers_network_predicts_images_of_any_size(tiny_card):
+    params = PRESETS["unet-paper"].network.model_copy(update={"filters": 2})
+    card = tiny_card.model_copy(update={"network": params, "outputs": ("background", "foreground")})
+    model = Model(build_network(params), card)
+    maps = model.predict_maps(np.random.default_rng(0).random((50, 301, 1), np.float32))
+    assert maps.shape == (50, 301, 2)
+    np.testing.assert_allclose(maps.sum(-1), 1, atol=1e-5)
+    assert model.label(maps).shape == (50, 301)
+
+
+def test_maps_come_back_at_the_images_own_resolution(tiny_card):
+    model = Model(build_network(TINY), tiny_card)
+    plane = np.random.default_rng(0).random((61, 90, 1), np.float32)
+    for scale in (0.3, 1, 2.5):
+        assert model.predict_maps(plane, scale=scale).shape == (61, 90, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 300, 1), (5, 3, 1)])
+def test_the_smallest_images_are_segmented(shape, tiny_card):
+    model = Model(build_network(TINY), tiny_card)
+    labels = model.segment_plane(np.random.default_rng(0).random(shape))
+    assert labels.shape == shape[:2]
+    assert labels.dtype == np.int32
+
+
+def test_every_tile_is_reported_and_may_end_the_run(tiny_card, monkeypatch):
+    monkeypatch.setattr(predictor, "CORE", 32)
+    model = Model(build_network(TINY), tiny_card)
+    seen = []
+    plane = np.zeros((64, 64, 1), np.float32)
+    model.predict_maps(plane, on_tile=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.predict_maps(plane, on_tile=stop)
+
+
+def test_half_precision_changes_almost_no_pixel(tiny_card):
+    exact = build_network(TINY, dtype="float32")
+    fast = build_network(TINY, dtype="mixed_bfloat16")
+    fast.set_weights(exact.get_weights())
+    plane = np.random.default_rng(0).random((96, 96, 1), np.float32)
+    a, b = (Model(network, tiny_card).predict_maps(plane) for network in (exact, fast))
+    assert np.abs(a - b).max() < 0.05
+    assert b.dtype == np.float32
