@@ -93,16 +93,15 @@ def _summarise(scores: Any) -> dict[str, Any] | None:
 @app.command("open")
 def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
     """Open napari with the plugin docked, on the images named or on the sample image."""
+    from napari_unet.app.files import sample_path
+    from napari_unet.app.layer_data import read_layers
+
+    layers = [layer for path in images or [sample_path("nuclei")] for layer in read_layers(path)]
     import napari
 
-    from napari_unet.app.files import sample_path
-
     viewer = napari.Viewer()
-    paths = list(images or [])
-    missing = [path for path in paths if not path.exists()]
-    if missing:
-        raise InputError(f"There is no file {missing[0]}: check the name.")
-    viewer.open(paths or [sample_path("nuclei")], plugin="napari-unet")
+    for data, options, _ in layers:
+        viewer.add_image(data, **options)
     viewer.window.add_plugin_dock_widget("napari-unet")
     napari.run()
 
@@ -360,3 +359,7 @@ def _log_traceback() -> Path:
 def _fail(sentence: str) -> None:
     _say(f"napari-unet: {sentence}")
     sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

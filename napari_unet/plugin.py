@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
 from napari_unet.app import files
 from napari_unet.app.calibration import MICROMETRES
-
-LayerData = tuple[Any, dict[str, Any], str]
-
-
-def read_layers(path: str | os.PathLike[str]) -> list[LayerData]:
-    """Read an image file as napari layer data, with scale, units and axis labels.
-
-    napari makes one layer per channel of it: a biologist sees the channels in colours over each other and
-    picks one by its layer. Raises InputError as `files.read_image` does.
-    """
-    image = files.read_image(path)
-    name = image.path.stem.removesuffix(".ome")
-    if "C" not in image.axes:
-        look: dict[str, Any] = {"scale": image.scale, "units": image.units, "axis_labels": image.axis_labels}
-        return [(image.data, {"name": name, "rgb": image.rgb, **look}, "image")]
-    position = image.axes.index("C")
-    count = image.data.shape[position]
-    channels = image.channel_names
-    if len(channels) != count:
-        channels = tuple(f"channel {number}" for number in range(1, count + 1))
-    look = {
-        "channel_axis": position,
-        "name": [f"{name} {channel}" for channel in channels],
-        "scale": _without(image.scale, position),
-        "units": _without(image.units, position),
-        "axis_labels": _without(image.axis_labels, position),
-    }
-    return [(image.data, {"rgb": image.rgb, **look}, "image")]
+from napari_unet.app.layer_data import LayerData, read_layers
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -80,7 +52,3 @@ def open_timelapse() -> list[LayerData]:
 def open_stack() -> list[LayerData]:
     """Nuclei in a volume."""
     return read_layers(files.sample_path("stack"))
-
-
-def _without(values: tuple[Any, ...], position: int) -> tuple[Any, ...]:
-    return values[:position] + values[position + 1 :]

@@ -132,3 +132,45 @@ def nothing_left_behind(own_folders: Path) -> Iterator[None]:
         process.kill()
     if lines:
         pytest.fail("The test left behind:\n" + "\n".join(lines), pytrace=False)
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """A model file that finds whatever is bright: one level deep, weights set by hand."""
+    import numpy as np
+
+    from napari_unet.core.card import ModelCard
+    from napari_unet.core.params import NetworkParams
+    from napari_unet.nn.archive import save_network
+    from napari_unet.nn.unet import build_network
+
+    params = NetworkParams(filters=2, depth=1)
+    network = build_network(params)
+    weights = [np.zeros_like(w) for w in network.get_weights()]
+    names = [v.path for v in network.weights]
+    for weight, name in zip(weights, names, strict=True):
+        if "kernel" in name and weight.ndim == 4 and weight.shape[0] == 3:
+            channel = 2 if "up1_conv1" in name else 0  # the skip comes second
+            weight[1, 1, channel, 0] = 1
+        if name == "maps/kernel":
+            weight[0, 0, 0, 0] = 20
+        if name == "maps/bias":
+            weight[0] = -10
+    network.set_weights(weights)
+    path = tmp_path / "bright.keras"
+    card = ModelCard(name="bright", title="Bright things", network=params, outputs=("foreground",))
+    save_network(network, card, path)
+    return path
+
+
+@pytest.fixture
+def bright_squares() -> tuple[Any, Any]:
+    """A grey image (64, 80) with three bright squares on dark noise, and their labels."""
+    import numpy as np
+
+    labels = np.zeros((64, 80), np.int32)
+    labels[6:20, 6:22] = 1
+    labels[30:50, 10:30] = 2
+    labels[20:44, 50:70] = 3
+    noise = np.random.default_rng(0).integers(0, 12, labels.shape)
+    return np.where(labels > 0, 200, 20).astype(np.uint8) + noise.astype(np.uint8), labels

@@ -97,7 +97,7 @@ def test_every_sample_has_an_entry(manifest: PluginManifest) -> None:
 
 
 def add(viewer: ViewerModel, path: Path) -> list[Any]:
-    return [layer for data in plugin.read_layers(path) for layer in viewer._add_layer_from_data(*data)]
+    return [layer for data in read_layers(path) for layer in viewer._add_layer_from_data(*data)]
 
 
 def test_channels_become_layers_with_their_names(viewer: ViewerModel, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import check_pixels
 from napari_unet.core.params import FineTuneParams
 from napari_unet.core.progress import Cancelled, IsCancelled, Progress, Report
+from napari_unet.core.targets import number_cells
 
 if TYPE_CHECKING:
     from napari_unet.nn.finetune import CorrectedPlane, FineTuneResult
@@ -35,7 +36,7 @@ def _ignore(progress: Progress) -> None:
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, modified: int) -> Model:
+def _load(path: Path, modified: int) -> Model:  # noqa: ARG001 - a file that changed is loaded anew
     from napari_unet.nn.predictor import load_model_file
 
     return load_model_file(path)
@@ -135,9 +136,8 @@ def fine_tune(
     for image, target, mask, letters in zip(pixels, truth, masks, every_axes, strict=True):
         planes += _corrected_planes(image, target, mask, letters, channel, parent)
     held: list[CorrectedPlane] = []
-    if validation is not None:
-        for image, target in zip(*validation, strict=True):
-            held += _corrected_planes(np.asarray(image), np.asarray(target), None, None, channel, parent)
+    for image, target in zip(*(_as_list(part) for part in validation or ([], [])), strict=True):
+        held += _corrected_planes(image, target, None, None, channel, parent)
     given = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
     return fine_tune_planes(
         parent,
@@ -194,7 +194,7 @@ def _corrected_planes(
         )
     channel = _check_channels(grid, channel, model)
     return [
-        CorrectedPlane(grid.plane(image, index, channel), truth[where], mask[where])
+        CorrectedPlane(grid.plane(image, index, channel), number_cells(truth[where]), mask[where])
         for index in grid.indices()
         if mask[where := grid.select(index)].any()
     ]
@@ -214,7 +214,7 @@ def _obey(report: Report, cancelled: IsCancelled) -> Report:
     return check_and_report
 
 
-def _warm_up_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
     from napari_unet.nn.backend import backend_name, fast_policy
 
     model = _resolve(request["model"])

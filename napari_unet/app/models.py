@@ -34,7 +34,7 @@ def models_folder() -> Path:
 
 
 def find_models(folders: Iterable[Path] = ()) -> list[ModelEntry]:
-    """Return all models, those that ship first, then the user's, then those in ``folders``; bad files are skipped."""
+    """Return the models that ship, the user's and those in ``folders``; files that are none are skipped."""
     from napari_unet.nn.archive import read_card
 
     entries = []

@@ -88,12 +88,12 @@ class Trial:
 class Session:
     """The use cases behind a window: segment, correct, fine-tune, keep or roll back.
 
-    `post(function)` must soon call the function on the thread that uses the session; `post_gently` too, but not
-    in the middle of a brush stroke. `changed` is emitted
-    whenever something shown may have changed; `labels_replaced(key, labels)` when a window should show new
-    labels, an array that it may keep; `reviewed(key, box)` when pixels were changed, marked or unmarked; `measured(key)`
-    when there are new counts and features; `progress(Progress)` while a job runs; `flushing()` before the
-    labels are needed: whoever shows labels calls `note_edit` at once.
+    `post(function)` must soon call the function on the thread that uses the session; `post_gently` too, but
+    not in the middle of a brush stroke. Signals: `changed` whenever something shown may have changed;
+    `labels_replaced(key, labels)` when a window should show new labels, an array that it may keep;
+    `reviewed(key, box)` when pixels were changed, marked or unmarked; `measured(key)` when there are new
+    counts and features; `progress(Progress)` while a job runs; `flushing()` before labels are needed: whoever
+    shows them calls `note_edit` at once.
     """
 
     changed = Signal()
@@ -103,9 +103,7 @@ class Session:
     progress = Signal(Progress)
     flushing = Signal()
 
-    def __init__(
-        self, project: Project, worker: Worker, post: Post, post_gently: Post | None = None
-    ) -> None:
+    def __init__(self, project: Project, worker: Worker, post: Post, post_gently: Post | None = None) -> None:
         self.project = project
         self.worker = worker
         self.images: dict[str, OpenImage] = {}
@@ -133,6 +131,11 @@ class Session:
     def model_in_use(self) -> Path | None:
         """The model that segments: the one on trial, unless it did worse, or the one that was chosen."""
         return self.trial.model if self.trial is not None and self.trial.accepted else self.model
+
+    @property
+    def model_entry(self) -> ModelEntry | None:
+        """The model that was chosen."""
+        return next((entry for entry in self.models if entry.path == self.model), None)
 
     def find(self, source: Source) -> OpenImage | None:
         """Return the open image of a source, None where it is not open yet."""

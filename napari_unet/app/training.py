@@ -14,6 +14,7 @@ from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import check_pixels, normalise
 from napari_unet.core.params import PRESETS, InstanceParams, TrainParams
 from napari_unet.core.sampling import TrainingImage
+from napari_unet.core.targets import number_cells
 
 _VALIDATION_EVERY = 8
 
@@ -39,7 +40,7 @@ def load_training_images(folders: Folders) -> list[TrainingImage]:
             images += [
                 TrainingImage(
                     normalise(grid.plane(file.data, index, 0 if "C" in grid.axes else None)),
-                    labels[grid.select(index)],
+                    number_cells(labels[grid.select(index)]),
                 )
                 for index in grid.indices()
             ]

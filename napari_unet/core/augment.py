@@ -86,18 +86,18 @@ def _mirror(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
 
 def change_grey_values(tile: Float32, rng: np.random.Generator, params: AugmentParams) -> Float32:
     """Return a normalised tile (y, x, C) with random contrast, polarity, shading, blur and noise."""
-    if rng.random() < params.invert:
-        tile = 1 - tile
+    tile = 1 - tile if rng.random() < params.invert else tile
     if params.contrast > 0:
         tile = _change_contrast(tile, rng, params.contrast)
     if params.shading > 0 and rng.random() < 0.5:
-        tile = tile + _shading(tile.shape[:2], rng, params.shading)[..., None]
+        tile = np.asarray(tile + _shading(tile.shape, rng, params.shading)[..., None], np.float32)
     if params.blur > 0 and rng.random() < 0.5:
         sigma = rng.uniform(0.3, params.blur)
-        tile = ndimage.gaussian_filter(tile, (sigma, sigma, 0))
+        tile = np.asarray(ndimage.gaussian_filter(tile, (sigma, sigma, 0)), np.float32)
     if params.noise > 0 and rng.random() < 0.7:
-        tile = tile + rng.normal(0, rng.uniform(0, params.noise), tile.shape)
-    return tile.astype(np.float32)
+        noise = rng.normal(0, rng.uniform(0, params.noise), tile.shape)
+        tile = np.asarray(tile + noise, np.float32)
+    return tile
 
 
 def blank_tile(shape: tuple[int, int, int], rng: np.random.Generator) -> Float32:
@@ -115,6 +115,6 @@ def _change_contrast(tile: Float32, rng: np.random.Generator, strength: float) -
     return np.asarray(sign * np.abs(tile) ** gamma * slope + offset, np.float32)
 
 
-def _shading(shape: tuple[int, int], rng: np.random.Generator, strength: float) -> Float64:
-    field = elastic_displacement(shape, rng, std=1.0, grid=3)[0]
+def _shading(shape: tuple[int, ...], rng: np.random.Generator, strength: float) -> Float64:
+    field = elastic_displacement((shape[0], shape[1]), rng, std=1.0, grid=3)[0]
     return field * (strength * rng.random() / max(float(np.abs(field).max()), 1e-6))

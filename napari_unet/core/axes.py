@@ -48,10 +48,7 @@ def guess_axes(shape: tuple[int, ...], *, rgb: bool | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlaneGrid:
-    """The planes of an image with known axes.
-
-    ``label_axes`` and ``label_shape`` describe its labels; ``channels`` is the size of C or S, or 1.
-    """
+    """The planes of an image with known axes."""
 
     axes: str
     shape: tuple[int, ...]
@@ -61,14 +58,17 @@ class PlaneGrid:
 
     @property
     def label_axes(self) -> str:
+        """Axes of the labels: those of the image but C and S."""
         return "".join(a for a in self.axes if a not in "CS")
 
     @property
     def label_shape(self) -> tuple[int, ...]:
+        """Shape of the labels."""
         return tuple(n for a, n in zip(self.axes, self.shape, strict=True) if a not in "CS")
 
     @property
     def channels(self) -> int:
+        """Size of C or S, or 1."""
         return next((n for a, n in zip(self.axes, self.shape, strict=True) if a in "CS"), 1)
 
     @property

@@ -33,7 +33,7 @@ def label_instances(
         return np.zeros(inside.shape, np.int32)
     elevation = _cell_cores(named, inside)
     cores, _ = ndimage.label((elevation > params.marker) & inside)
-    markers = _add_coreless(cores, inside)
+    markers = _add_coreless(cores.astype(np.int32), inside)
     labels = watershed(-elevation, markers, mask=inside).astype(np.int32)
     return _drop_small(_fill_holes(labels), smallest)
 

@@ -71,12 +71,14 @@ def evaluate(predictions: Labels | Sequence[Labels], labels: Labels | Sequence[L
     overlaps = [_Overlap.of(prediction, truth) for prediction, truth in pairs]
     ap = {}
     for threshold in THRESHOLDS:
-        found, predicted, true = np.sum([_count_matches(o, threshold) for o in overlaps], axis=0)
+        counts = np.array([_count_matches(o, threshold) for o in overlaps])
+        found, predicted, true = counts.sum(axis=0)
         ap[f"{threshold:.2f}"] = _ratio(found, predicted + true - found)
-    errors = np.sum([o.errors() for o in overlaps], axis=0)
+    errors = np.array([o.errors() for o in overlaps]).sum(axis=0)
     objects = sum(len(o.true_areas) for o in overlaps)
     seg = np.concatenate([o.true_ious() for o in overlaps])
-    both, total = np.sum([(o.table.sum(), o.predicted_total + o.true_total) for o in overlaps], axis=0)
+    both = sum(int(o.table.sum()) for o in overlaps)
+    total = sum(o.predicted_total + o.true_total for o in overlaps)
     return Scores(
         ap=ap,
         mean_iou=float(seg.mean()) if len(seg) else float(all(len(o.areas) == 0 for o in overlaps)),
@@ -100,7 +102,8 @@ def _pair(
     for prediction, truth in zip(left, right, strict=True):
         if prediction.shape != truth.shape:
             raise InputError(
-                f"A prediction of shape {prediction.shape} cannot be compared with labels of shape {truth.shape}."
+                f"A prediction of shape {prediction.shape} cannot be compared with labels of shape "
+                f"{truth.shape}."
             )
     return list(zip(left, right, strict=True))
 
@@ -112,7 +115,7 @@ def _ratio(part: float, whole: float) -> float:
 class _Overlap:
     """Shared pixel counts of every (true, predicted) pair of cells of one image."""
 
-    def __init__(self, table: sparse.csr_array, true_areas: NDArray, areas: NDArray) -> None:
+    def __init__(self, table: sparse.csr_array, true_areas: Labels, areas: Labels) -> None:
         self.table, self.true_areas, self.areas = table, true_areas, areas
         self.true_total, self.predicted_total = int(true_areas.sum()), int(areas.sum())
 

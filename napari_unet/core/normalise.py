@@ -18,9 +18,7 @@ _LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # ITU-R BT.709
 def check_pixels(image: NDArray[np.generic]) -> None:
     """Raise InputError if ``image`` (any shape) is not real numbers, is empty, constant or not finite."""
     if image.dtype.kind not in "buif":
-        raise InputError(
-            f"The image has pixels of type {image.dtype}, but numbers are needed: convert it first."
-        )
+        raise InputError(f"The image has pixels of type {image.dtype}: convert them to numbers first.")
     if image.size == 0:
         raise InputError(f"The image is empty (shape {image.shape}): open an image with at least one pixel.")
     if image.dtype.kind == "f":
@@ -61,6 +59,7 @@ def normalise(plane: NDArray[np.generic]) -> Float32:
             low, high = float(values.min()), float(values.max())
         if high > low:
             # Subtract in float64 where float32 would lose the signal under a large offset.
-            wide = np.float64 if values.dtype.itemsize > 2 else np.float32
-            result[..., channel] = np.clip((values.astype(wide) - low) / (high - low), *CLIP)
+            precision = np.float64 if values.dtype.itemsize > 2 else np.float32
+            wide: NDArray[np.floating] = values.astype(precision)
+            result[..., channel] = np.clip((wide - low) / (high - low), *CLIP)
     return result

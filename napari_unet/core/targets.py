@@ -19,6 +19,17 @@ def foreground(labels: Labels) -> Float32:
     return (labels > 0).astype(np.float32)
 
 
+def number_cells(labels: NDArray[np.integer]) -> Labels:
+    """Return the label image with its cells numbered 1, 2, ... without gaps; 0 stays background.
+
+    People and trackers use any number for a cell; what counts by number would need memory up to the largest.
+    """
+    ids, index = np.unique(labels, return_inverse=True)
+    numbers = np.zeros(len(ids), np.int32)
+    numbers[ids != 0] = np.arange(1, np.count_nonzero(ids) + 1)
+    return numbers[index].reshape(labels.shape)
+
+
 def background(labels: Labels) -> Float32:
     """Return 1 outside cells, 0 inside; (Y, X)."""
     return (labels == 0).astype(np.float32)
@@ -65,7 +76,8 @@ def nearest_two(labels: Labels, cutoff: float) -> tuple[NDArray[np.float64], NDA
     first = np.full(labels.shape, np.inf)
     second = np.full(labels.shape, np.inf)
     reach = int(np.ceil(cutoff))
-    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+    boxes: list[tuple[slice, ...] | None] = ndimage.find_objects(labels)
+    for index, box in enumerate(boxes, start=1):
         if box is None:
             continue
         window = tuple(

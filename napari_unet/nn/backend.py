@@ -35,14 +35,33 @@ def _silence_start_up() -> Iterator[None]:
         os.close(kept)
 
 
+@contextmanager
+def _bind_symbols_apart() -> Iterator[None]:
+    """Keep TensorFlow's copy of LLVM from those of OpenGL drivers.
+
+    TensorFlow's wheels export it to the whole process. Mesa's software renderer brings another one, and
+    whichever comes second calls into the first and crashes: napari's window and TensorFlow in one process,
+    as in napari's console, would not survive each other.
+    """
+    if not hasattr(os, "RTLD_DEEPBIND") or "tensorflow" in sys.modules:
+        yield
+        return
+    sys.modules.setdefault("tensorflow.python.pywrap_dlopen_global_flags", None)  # type: ignore[arg-type]
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
+    try:
+        yield
+    finally:
+        sys.setdlopenflags(flags)
+
+
 with _silence_start_up():
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        with _bind_symbols_apart():
+            import tensorflow as tf
         tf.config.list_physical_devices("GPU")
         tf.zeros(())
+    import keras
 
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402

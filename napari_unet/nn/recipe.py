@@ -104,15 +104,8 @@ def _run(
             if scores.mean_ap >= best:
                 best = scores.mean_ap
                 _save_weights(folder / "best.npz", network)
-        row = (
-            trainer.step,
-            np.nanmean(losses),
-            scores.ap50,
-            scores.mean_ap,
-            scores.dice,
-            perf_counter() - start,
-        )
-        _append(log, row)
+        mean_loss, seconds = float(np.nanmean(losses)), perf_counter() - start
+        _append(log, (trainer.step, mean_loss, scores.ap50, scores.mean_ap, scores.dice, seconds))
         losses.clear()
         trainer.save(folder / "checkpoint.npz")
 

@@ -30,7 +30,7 @@ def cosine_rate(peak: float, progress: float, warm_up: float) -> float:
 
 
 class Trainer:
-    """Updates a network on a sampler's batches; deterministic given the network, the sampler and the rates."""
+    """Updates a network on a sampler's batches, the same way for the same network, sampler and rates."""
 
     def __init__(self, network: keras.Model, sampler: Sampler, *, average: float = 0.99) -> None:
         self.network, self.step = network, 0
@@ -87,7 +87,7 @@ class Trainer:
         finally:
             self.network.set_weights(weights)
 
-    def _state(self) -> dict[str, list[NDArray]]:
+    def _state(self) -> dict[str, list[NDArray[np.generic]]]:
         variables = [np.copy(keras.ops.convert_to_numpy(v)) for v in self.network.optimizer.variables]
         return {
             "weights": self.network.get_weights(),
@@ -95,7 +95,7 @@ class Trainer:
             "optimizer": variables,
         }
 
-    def _restore(self, state: dict[str, list[NDArray]]) -> None:
+    def _restore(self, state: dict[str, list[NDArray[np.generic]]]) -> None:
         self.network.set_weights(state["weights"])
         self._average = [mean.copy() for mean in state["average"]]
         for variable, value in zip(self.network.optimizer.variables, state["optimizer"], strict=True):
@@ -104,9 +104,10 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write the whole state of the training to ``path`` (.npz), all or nothing."""
         state = {f"{key}{i}": a for key, arrays in self._state().items() for i, a in enumerate(arrays)}
+        state |= {"step": np.array(self.step), "damping": np.array(self._damping)}
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
-            np.savez(file, step=self.step, damping=self._damping, **state)
+            np.savez(file, allow_pickle=False, **state)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

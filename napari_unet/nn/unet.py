@@ -6,13 +6,17 @@ all others. The order of the functions is the order of the data: down, across, u
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import keras
 from keras import layers
 
 from napari_unet.core.params import NetworkParams
 
+Options = dict[str, Any]
 
-def conv_blocks(x: keras.KerasTensor, filters: int, name: str, options: dict) -> keras.KerasTensor:
+
+def conv_blocks(x: keras.KerasTensor, filters: int, name: str, options: Options) -> keras.KerasTensor:
     """Apply two 3x3 convolutions, each followed by a ReLU."""
     for index in (1, 2):
         x = layers.Conv2D(filters, 3, activation="relu", name=f"{name}_conv{index}", **options)(x)
@@ -20,7 +24,7 @@ def conv_blocks(x: keras.KerasTensor, filters: int, name: str, options: dict) ->
 
 
 def contracting_block(
-    x: keras.KerasTensor, filters: int, name: str, options: dict
+    x: keras.KerasTensor, filters: int, name: str, options: Options
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Return the features of this level and the same halved by 2x2 max-pooling."""
     features = conv_blocks(x, filters, name, options)
@@ -28,7 +32,7 @@ def contracting_block(
 
 
 def expanding_block(
-    x: keras.KerasTensor, skip: keras.KerasTensor, filters: int, crop: int, name: str, options: dict
+    x: keras.KerasTensor, skip: keras.KerasTensor, filters: int, crop: int, name: str, options: Options
 ) -> keras.KerasTensor:
     """Double ``x`` by a 2x2 transposed convolution, join the skip (cropped per side), convolve twice."""
     up = layers.Conv2DTranspose(
@@ -51,10 +55,10 @@ def build_unet(
     filters: int = 64,
     depth: int = 4,
     classes: int = 1,
-    padding: str = "same",
-    activation: str = "sigmoid",
+    padding: Literal["same", "valid"] = "same",
+    activation: Literal["sigmoid", "softmax"] = "sigmoid",
     dropout: float = 0.0,
-    initializer: str = "glorot_uniform",
+    initializer: Literal["glorot_uniform", "he_normal"] = "glorot_uniform",
     max_filters: int | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
@@ -72,10 +76,10 @@ def build_unet(
         max_filters=max_filters,
         depth=depth,
         classes=classes,
-        padding=padding,  # type: ignore[arg-type]
-        activation=activation,  # type: ignore[arg-type]
+        padding=padding,
+        activation=activation,
         dropout=dropout,
-        initializer=initializer,  # type: ignore[arg-type]
+        initializer=initializer,
     )
     return build_network(params, input_shape[:2], dtype=dtype)
 

@@ -49,11 +49,24 @@ class EditWatch:
             for name in _EVENTS:
                 getattr(layer.events, name).disconnect(self._note)
 
+    def follows(self, layer: object) -> bool:
+        """Whether a layer is one of those that are followed."""
+        return any(layer is known for known in self._layers)
+
+    def find(self, key: str) -> Labels | None:
+        """Return the layer that shows the labels of an image."""
+        return next((layer for layer in self._layers if key_of(layer, "image") == key), None)
+
     def flush(self) -> None:
         """Compare all layers, whole, now."""
         self._pending.clear()
         for layer in self._layers:
             self._compare(layer, None)
+
+    def stop(self) -> None:
+        """Follow no layer any longer."""
+        for layer in list(self._layers):
+            self.remove(layer)
 
     def _note(self, event: Any) -> None:
         layer = event.source

@@ -50,11 +50,6 @@ def key_of(layer: Layer, role: str) -> str | None:
     return layer.metadata.get(METADATA, {}).get(role)
 
 
-def find_labels(viewer: Any, key: str) -> Labels | None:
-    """Return the layer with the labels of an image."""
-    return next((layer for layer in viewer.layers if key_of(layer, "image") == key), None)
-
-
 def make_labels(layer: Image, image: OpenImage, labels: np.ndarray) -> Labels:
     """Return a Labels layer for an image layer, lying exactly over it."""
     made = Labels(

@@ -54,7 +54,7 @@ class LossPlot(QWidget):
         """Return the smallest size at which the numbers can be read."""
         return QSize(120, 100)
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802 - Qt's name
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802 - Qt's name
         """Paint axes, numbers and curve in the colours of the theme."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

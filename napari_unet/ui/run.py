@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -46,7 +46,6 @@ class Poster(QObject):
         else:
             QTimer.singleShot(_STROKE_POLL, self, lambda: self._call_between_strokes(function))
 
-    @Slot(object)
     def _call(self, function: Callable[[], object]) -> None:
         function()
 

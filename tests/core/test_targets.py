@@ -7,6 +7,7 @@ from napari_unet.core.targets import (
     class_weights,
     distance,
     nearest_two,
+    number_cells,
     separation_weights,
     target_maps,
 )
@@ -57,6 +58,11 @@ def test_classes_weigh_the_same_in_total(touching_squares):
     assert weights[inside].sum() == pytest.approx(weights[~inside].sum(), rel=1e-5)
     assert weights.mean() == pytest.approx(1, rel=1e-5)
     assert (class_weights(np.zeros((4, 4), np.int32)) == 1).all()
+
+
+def test_cells_may_have_any_number():
+    labels = np.array([[0, 2_000_000_000, -5], [7, 7, 0]], np.int32)
+    np.testing.assert_array_equal(number_cells(labels), [[0, 3, 1], [2, 2, 0]])
 
 
 def test_border_marks_the_seam_and_nothing_else(touching_squares):

@@ -1,0 +1,365 @@
+"""The dock widget: three steps from an image to a better model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QFileDialog, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from napari_unet.app.files import PHOTO_ENDINGS, TIFF_ENDINGS
+from napari_unet.app.opened import OpenImage
+from napari_unet.app.project import Project
+from napari_unet.app.session import Activity, Session
+from napari_unet.app.worker import Worker
+from napari_unet.core.corrections import Box
+from napari_unet.core.progress import Progress
+from napari_unet.ui import layers as shown
+from napari_unet.ui.correct import CorrectStep
+from napari_unet.ui.edits import EditWatch
+from napari_unet.ui.finetune import FineTuneStep
+from napari_unet.ui.overlay import ReviewedOverlay
+from napari_unet.ui.run import Poster, RunBar
+from napari_unet.ui.segment import SegmentStep
+from napari_unet.ui.style import PANEL
+
+WIDTH = 320
+KEYS = {"Shift-S": "segment", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"}
+
+
+class UNetPanel(QWidget):
+    """Segment, correct, fine-tune: one panel, which always says what is happening and what to press next.
+
+    `project` and `worker` default to the user's project and a new worker process.
+    """
+
+    def __init__(
+        self, napari_viewer: Any, *, project: Project | None = None, worker: Worker | None = None
+    ) -> None:
+        super().__init__()
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        poster = Poster(self)
+        self.session = Session(project or Project.open(), worker or Worker(), poster.post, poster.post_gently)
+        self.run_bar, self.step1, self.step2, self.step3 = (
+            RunBar(),
+            SegmentStep(),
+            CorrectStep(),
+            FineTuneStep(),
+        )
+        self.overlay = ReviewedOverlay(self.viewer)
+        self.watch = EditWatch(self.viewer, self.session, self)
+        self._refresh_timer = QTimer(self, singleShot=True, interval=0)
+        self._refresh_timer.timeout.connect(self.refresh)
+        self._lay_out()
+        self._connect_controls()
+        self._connect_session()
+        self._connect_viewer()
+        self._bind_keys()
+        self.destroyed.connect(_ending(self.session, self.watch, self.viewer))
+        self.session.start()
+        self._fill_images()
+        self.refresh()
+
+    @property
+    def layer(self) -> Image | None:
+        """The image layer that the panel is about."""
+        layer = self.step1.layer
+        return layer if layer is not None and layer in self.viewer.layers else None
+
+    @property
+    def image(self) -> OpenImage | None:
+        """The same image in the session, None where it is not open yet."""
+        return self.session.find(shown.source_of(self.layer)) if self.layer is not None else None
+
+    def segment(self) -> None:
+        """Segment the chosen image, or the plane of it that is shown."""
+        layer, image = self.layer, self.image
+        if layer is None or not self.step1.segment.isEnabled():
+            return
+        source = shown.source_of(layer)
+        plane = None
+        if not self.step1.whole_stack and image is not None and image.grid.stack_shape:
+            plane = shown.shown_plane(self.viewer, layer, image.grid)
+        self.session.segment(source, channel=self.step1.channel_number, plane=plane)
+
+    def mark_reviewed(self) -> None:
+        """Mark what the canvas shows of the labels as right."""
+        self._with_view(self.session.mark_reviewed)
+
+    def unmark(self) -> None:
+        """Take the mark off what the canvas shows."""
+        self._with_view(self.session.unmark)
+
+    def fine_tune(self) -> None:
+        """Learn from the corrections."""
+        image = self.image
+        if image is not None and self.step3.fine_tune.isEnabled():
+            self.step3.plot.clear()
+            seconds = float(self.step3.seconds.value())
+            self.session.fine_tune(image.key, channel=self.step1.channel_number, seconds=seconds)
+
+    def open_files(self) -> None:
+        """Ask for image files and let napari open them."""
+        endings = " ".join(f"*{ending}" for ending in TIFF_ENDINGS + PHOTO_ENDINGS)
+        names, _ = QFileDialog.getOpenFileNames(self, "Open images", "", f"Images ({endings})")
+        for name in names:
+            self.viewer.open(name, plugin=None)
+
+    def refresh(self) -> None:
+        """Show the session as it is now."""
+        session, layer, image = self.session, self.layer, self.image
+        busy = session.activity is not Activity.NOTHING
+        entry = session.model_entry
+        self.step1.show_models(session.models, session.model)
+        self.step1.show_grid(image.grid if image else None, entry.card.network.channels if entry else 1)
+        self.step1.segment.setEnabled(layer is not None and session.model is not None and not busy)
+        self.step2.show_image(image)
+        reason = self._why_not(image)
+        self.step3.fine_tune.setEnabled(not reason and not busy)
+        self.step3.show_reason(reason)
+        self.step3.show_trial(None if session.activity is Activity.LEARNING else session.trial)
+        self.step3.keep.setEnabled(not busy)
+        self.step3.roll_back.setEnabled(not busy)
+        self.step3.plot.setVisible(bool(self.step3.plot.points) or session.activity is Activity.LEARNING)
+        if busy:
+            self.run_bar.show_busy()
+        else:
+            self.run_bar.show_idle()
+        hint, button = self._next_step(image, busy=busy)
+        self.run_bar.say(session.notice, hint, is_error=session.is_error)
+        for candidate in (self.step1.segment, self.step3.fine_tune, self.step3.keep):
+            _point_at(candidate, pointed=candidate is button)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Go away for good when napari takes the panel out of its dock."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.deleteLater()
+        return super().event(event)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Look out for the closing of the window that the panel is in."""
+        self.window().installEventFilter(self)
+        super().showEvent(event)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
+        """Take what was corrected last before the window closes."""
+        if event is not None and event.type() == QEvent.Type.Close:
+            self.watch.flush()
+        return super().eventFilter(watched, event)
+
+    def _lay_out(self) -> None:
+        steps = QWidget()
+        column = QVBoxLayout(steps)
+        column.setContentsMargins(0, 0, 0, 0)
+        for step in (self.step1, self.step2, self.step3):
+            column.addWidget(step)
+        column.addStretch()
+        scroll = QScrollArea(widgetResizable=True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(steps)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.run_bar)
+        layout.addWidget(scroll, 1)
+        self.setMinimumWidth(WIDTH)
+        self.setStyleSheet(PANEL)
+
+    def _connect_controls(self) -> None:
+        self.step1.open.clicked.connect(self.open_files)
+        self.step1.image.currentIndexChanged.connect(self._choose)
+        self.step1.model.activated.connect(self._use_model)
+        self.step1.segment.clicked.connect(self.segment)
+        self.run_bar.cancel.clicked.connect(self.session.cancel)
+        self.step2.mark.clicked.connect(self.mark_reviewed)
+        self.step2.unmark.clicked.connect(self.unmark)
+        self.step2.show_reviewed.toggled.connect(self._show_overlay)
+        self.step3.fine_tune.clicked.connect(self.fine_tune)
+        self.step3.keep.clicked.connect(self.session.keep)
+        self.step3.roll_back.clicked.connect(self.session.roll_back)
+
+    def _connect_session(self) -> None:
+        self.session.changed.connect(self._refresh_soon)
+        self.session.progress.connect(self._show_progress)
+        self.session.labels_replaced.connect(self._show_labels)
+        self.session.measured.connect(self._show_features)
+        self.session.reviewed.connect(self._tint)
+        self.session.flushing.connect(self.watch.flush)
+
+    def _connect_viewer(self) -> None:
+        events = self.viewer.layers.events
+        events.inserted.connect(self._on_inserted)
+        events.removing.connect(self._on_removing)
+        events.removed.connect(self._on_removed)
+        events.reordered.connect(self._fill_images)
+        self.viewer.layers.selection.events.active.connect(self._follow_selection)
+
+    def _bind_keys(self) -> None:
+        for key, action in KEYS.items():
+            self.viewer.bind_key(key, _pressing(self.findChild(QPushButton, action)), overwrite=True)
+
+    def _refresh_soon(self) -> None:
+        self._refresh_timer.start()
+
+    def _why_not(self, image: OpenImage | None) -> str:
+        """Say why there is nothing to learn from yet; nothing where there is."""
+        if image is None or image.review is None:
+            return "Segment an image and correct some of its cells first."
+        if not image.has_corrections:
+            return "Correct some cells, or mark a view as reviewed, first."
+        return ""
+
+    def _next_step(self, image: OpenImage | None, *, busy: bool) -> tuple[str, QPushButton | None]:
+        """Return what the user should do next, and the button for it."""
+        trial = self.session.trial
+        if busy:
+            return "", None
+        if self.session.model is None:
+            return "Next: there is no model; install the package again.", None
+        if self.layer is None:
+            return "Next: open an image - drop it here, or take one from File > Open Sample.", self.step1.open
+        if trial is not None and trial.accepted:
+            return "Next: compare, then Keep or Roll back.", self.step3.keep
+        if image is None or image.review is None:
+            return "Next: press Segment.", self.step1.segment
+        if not image.has_corrections:
+            return "Next: correct what is wrong, mark what is right.", None
+        return "Next: press Fine-tune, or go on correcting.", self.step3.fine_tune
+
+    def _use_model(self) -> None:
+        path: Path | None = self.step1.model.currentData()
+        if path is not None:
+            self.session.use_model(path)
+
+    def _fill_images(self, _event: object = None) -> None:
+        layers, before = shown.image_layers(self.viewer), self.step1.layer
+        chosen = before if before in layers else (layers[-1] if layers else None)
+        self.step1.show_images(layers, chosen)
+        if chosen is not before:
+            self._choose()
+
+    def _choose(self) -> None:
+        if self.layer is not None:
+            self.session.open_image(shown.source_of(self.layer))
+        self.refresh()
+
+    def _choose_layer(self, layer: Image) -> None:
+        self.step1.show_images(shown.image_layers(self.viewer), layer)
+        self._choose()
+
+    def _on_inserted(self, event: Any) -> None:
+        if isinstance(event.value, Image):
+            event.value.events.name.connect(self._fill_images)
+            self._choose_layer(event.value)
+
+    def _on_removing(self, event: Any) -> None:
+        layer = self.viewer.layers[event.index]
+        if self.watch.follows(layer):
+            self.watch.flush()
+            self.watch.remove(layer)
+
+    def _on_removed(self, _event: Any) -> None:
+        self._fill_images()
+        for key, image in list(self.session.images.items()):
+            if self.watch.find(key) is None and not self._layers_of(image):
+                self.session.close_image(key)
+        if self.overlay.layer is None and self.step2.show_reviewed.isChecked():
+            self.step2.show_reviewed.setChecked(False)
+        self._refresh_soon()
+
+    def _follow_selection(self, event: Any) -> None:
+        layer: Layer | None = event.value
+        if isinstance(layer, Image):
+            image_layer: Image | None = layer
+        else:
+            key = shown.key_of(layer, "image") if isinstance(layer, Labels) else None
+            image = self.session.images.get(key or "")
+            image_layer = next(iter(self._layers_of(image)), None) if image is not None else None
+        if image_layer is not None and image_layer is not self.step1.layer:
+            self._choose_layer(image_layer)
+
+    def _layers_of(self, image: OpenImage) -> list[Image]:
+        layers = shown.image_layers(self.viewer)
+        return [layer for layer in layers if self.session.find(shown.source_of(layer)) is image]
+
+    def _show_labels(self, key: str, labels: Any) -> None:
+        image = self.session.images[key]
+        over = next(iter(self._layers_of(image)), None)
+        if over is None:
+            return
+        old, new = self.watch.find(key), shown.make_labels(over, image, labels)
+        if old is None:
+            new.name = shown.free_name(self.viewer, new.name)
+            self.viewer.layers.insert(self.viewer.layers.index(over) + 1, new)
+            self.viewer.layers.selection.active = new
+        else:
+            self.watch.remove(old)
+            shown.replace_labels(self.viewer, old, new)
+        self.watch.add(new)
+        self._show_overlay()
+
+    def _show_features(self, key: str) -> None:
+        layer = self.watch.find(key)
+        if layer is not None:
+            layer.features = shown.features_of(self.session.images[key])
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.run_bar.show_progress(progress)
+        if "loss" in progress.values:
+            self.step3.plot.add(progress.values.get("step", 0), progress.values["loss"])
+
+    def _show_overlay(self) -> None:
+        image, layer = self.image, self.layer
+        if self.step2.show_reviewed.isChecked() and layer is not None and image is not None and image.review:
+            self.overlay.show(layer, image)
+        else:
+            self.overlay.hide()
+
+    def _tint(self, key: str, box: Box) -> None:
+        self.overlay.update(self.session.images[key], box)
+
+    def _with_view(self, action: Any) -> None:
+        image = self.image
+        layer = self.watch.find(image.key) if image is not None else None
+        if image is None or layer is None:
+            return
+        box = shown.visible_box(self.viewer, layer, image.grid)
+        self.watch.flush()
+        if box is not None:
+            action(image.key, box)
+
+
+def _point_at(button: QPushButton, *, pointed: bool) -> None:
+    if bool(button.property("next")) != pointed:
+        button.setProperty("next", pointed)
+        button.style().unpolish(button)
+        button.style().polish(button)
+
+
+def _pressing(button: QPushButton) -> Any:
+    def press(_viewer: Any) -> None:
+        button.click()
+
+    return press
+
+
+def _ending(session: Session, watch: EditWatch, viewer: Any) -> Any:
+    """Return what ends a panel's work once its widgets are gone; it keeps `watch` in being until then."""
+
+    def end() -> None:
+        for signal in (
+            session.changed,
+            session.progress,
+            session.labels_replaced,
+            session.measured,
+            session.reviewed,
+        ):
+            signal.disconnect()
+        for key in KEYS:
+            viewer.bind_key(key, None)
+        session.close()
+        watch.stop()
+
+    return end

@@ -1,0 +1,13 @@
+"""The few colours of our own, readable on napari's dark and light themes."""
+
+NEXT, NEXT_HOVER = "#0072B2", "#1A86C4"
+ERROR = "#D55E00"
+
+PANEL = f"""
+QPushButton[next="true"]:enabled {{ background-color: {NEXT}; color: white; font-weight: bold; }}
+QPushButton[next="true"]:enabled:hover {{ background-color: {NEXT_HOVER}; }}
+QLabel#status[error="true"] {{ background-color: {ERROR}; color: white; border-radius: 2px; padding: 4px; }}
+QLabel#hint {{ font-weight: bold; }}
+QGroupBox {{ font-weight: bold; }}
+QGroupBox::title {{ subcontrol-origin: margin; left: 4px; }}
+"""

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+import napari_unet
+from napari_unet.app.jobs import JOBS
+from napari_unet.core.errors import InputError
+from napari_unet.core.progress import Cancelled
+
+
+def go_on():
+    return False
+
+
+def ignore(progress):
+    pass
+
+
+def test_segment_finds_the_cells(tiny_model, bright_squares):
+    image, labels = bright_squares
+    found = napari_unet.segment(image, tiny_model)
+    assert found.dtype == np.int32
+    assert napari_unet.evaluate(found, labels).ap75 == 1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int64", "float32", "float64", "bool"])
+def test_every_type_of_pixel_is_segmented(tiny_model, bright_squares, dtype):
+    image, labels = bright_squares
+    pixels = image > 100 if dtype == "bool" else image.astype(dtype)
+    assert napari_unet.evaluate(napari_unet.segment(pixels, tiny_model), labels).ap75 == 1
+
+
+def test_colour_and_alpha_are_segmented_as_grey(tiny_model, bright_squares):
+    image, labels = bright_squares
+    rgba = np.stack([image] * 3 + [np.full_like(image, 255)], -1)
+    assert napari_unet.evaluate(napari_unet.segment(rgba, tiny_model), labels).ap75 == 1
+    only_red = np.zeros((*image.shape, 3), np.uint8)
+    only_red[..., 0] = image
+    assert napari_unet.evaluate(napari_unet.segment(only_red, tiny_model, channel=0), labels).ap75 == 1
+
+
+@pytest.mark.parametrize("axes", ["TYX", "CYX", "YXC", "TZYX", "ZCYX", "XYZ"])
+def test_labels_have_the_images_spatial_and_time_axes(tiny_model, bright_squares, axes):
+    image, labels = bright_squares
+    sizes = {"T": 2, "Z": 3, "C": 2}
+    order = [axes.index(a) for a in axes if a not in "YX"]
+    stack = image if axes.index("Y") < axes.index("X") else image.T
+    for position in sorted(order):
+        stack = np.stack([stack] * sizes[axes[position]], position)
+    found = napari_unet.segment(stack, tiny_model, axes=axes, channel=1 if "C" in axes else None)
+    expected = [n for n, a in zip(stack.shape, axes, strict=True) if a != "C"]
+    assert list(found.shape) == expected
+    spatial = [a for a in axes if a != "C"]
+    plane = found[tuple(slice(None) if a in "YX" else -1 for a in spatial)]
+    truth = labels if spatial.index("Y") < spatial.index("X") else labels.T
+    assert napari_unet.evaluate(plane, truth).ap75 == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((0, 10)), "empty"),
+        (np.full((32, 32), 7), "constant"),
+        (np.full((32, 32), np.nan), "NaN"),
+        (np.zeros(10), "axes"),
+        (np.zeros((8, 8), complex), "numbers"),
+    ],
+)
+def test_bad_images_are_explained(tiny_model, image, words):
+    with pytest.raises(InputError, match=words):
+        napari_unet.segment(image, tiny_model)
+
+
+def test_unknown_models_are_explained(tmp_path):
+    with pytest.raises(InputError, match="no model called 'unknown'"):
+        napari_unet.segment(np.eye(8), "unknown")
+    with pytest.raises(InputError, match="no model file"):
+        napari_unet.load_model(tmp_path / "missing.keras")
+
+
+def test_fine_tuning_accepts_single_arrays_and_names_misfits(tiny_model, bright_squares):
+    image, labels = bright_squares
+    result = napari_unet.fine_tune(tiny_model, image, labels, steps=2)
+    assert len(result.history) == 2
+    assert np.isfinite(result.history[-1]["loss"])
+    with pytest.raises(InputError, match="need the shape"):
+        napari_unet.fine_tune(tiny_model, image, labels[:-1], steps=2)
+    with pytest.raises(InputError, match="one of each"):
+        napari_unet.fine_tune(tiny_model, [image, image], [labels], steps=2)
+    with pytest.raises(InputError, match="Nothing has been reviewed"):
+        napari_unet.fine_tune(tiny_model, image, labels, reviewed=np.zeros_like(labels), steps=2)
+    with pytest.raises(InputError, match="whole numbers"):
+        napari_unet.fine_tune(tiny_model, image, labels * 0.5, steps=2)
+
+
+def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp_path):
+    image, labels = bright_squares
+    warm = JOBS["warm_up"]({"model": str(tiny_model)}, ignore, go_on)
+    assert warm["backend"] == "tensorflow"
+    request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
+    result = JOBS["segment"](dict(request), ignore, go_on)
+    assert result["labels"].max() == 3
+    reports = []
+    output = tmp_path / "child.keras"
+    request = {
+        "model": str(tiny_model),
+        "images": [image],
+        "axes": ["YX"],
+        "labels": [labels],
+        "reviewed": [labels >= 0],
+        "steps": 3,
+        "output": str(output),
+    }
+    result = JOBS["fine_tune"](request, reports.append, go_on)
+    assert result["reason"]
+    assert [p.values["step"] for p in reports if "loss" in p.values] == [1, 2, 3]
+    assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
+
+
+def test_a_cancelled_job_stops(tiny_model, bright_squares):
+    image, _ = bright_squares
+    request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
+    with pytest.raises(Cancelled):
+        JOBS["segment"](request, ignore, lambda: True)

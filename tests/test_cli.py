@@ -1,0 +1,156 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.cli import main
+
+
+def run(*words):
+    """Run the command line in this process and return its exit code."""
+    with pytest.raises(SystemExit) as exit_info:
+        main([str(word) for word in words])
+    return exit_info.value.code or 0
+
+
+@pytest.fixture
+def folders(tmp_path, bright_squares):
+    image, labels = bright_squares
+    for name, content in (("images", image), ("labels", labels.astype(np.uint16))):
+        (tmp_path / name).mkdir()
+        for index in range(3):
+            tifffile.imwrite(tmp_path / name / f"field{index}.tif", np.roll(content, 3 * index, 0))
+    return tmp_path
+
+
+def test_segment_then_evaluate(folders, tiny_model, capsys):
+    assert run("segment", folders / "images", "--output", folders / "out", "--model", tiny_model, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [row["cells"] for row in result["segmented"]] == [3, 3, 3]
+    written = tifffile.imread(folders / "out" / "field1.tif")
+    assert written.shape == (64, 80)
+    assert run("evaluate", "--predictions", folders / "out", "--labels", folders / "labels", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["ap75"] == 1
+    assert scores["objects"] == 9
+
+
+def test_one_bad_file_does_not_stop_the_others(folders, tiny_model, capsys):
+    (folders / "images" / "broken.tif").write_bytes(b"no image")
+    assert run("segment", folders / "images", "--output", folders / "out", "--model", tiny_model) == 1
+    said = capsys.readouterr().err
+    assert "broken.tif" in said
+    assert "1 of 4 images" in said
+    assert len(list((folders / "out").glob("*.tif"))) == 3
+
+
+def test_fine_tune_writes_a_model_that_segments(folders, tiny_model, capsys):
+    output = folders / "mine.keras"
+    words = ["--images", folders / "images", "--labels", folders / "labels", "--model", tiny_model]
+    assert run("fine-tune", *words, "--output", output, "--steps", 2, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["steps"] == 2
+    assert {"before", "after", "accepted", "reason"} <= set(result)
+    assert run("segment", folders / "images", "--output", folders / "o", "--model", output) == 0
+    assert run("models", "show", output, "--json") == 0
+    card = json.loads(capsys.readouterr().out)
+    assert card["name"] == "mine"
+    assert len(card["sha256"]) == len(card["parent"]) == 64
+
+
+def test_train_makes_a_model_with_a_complete_card(folders, capsys):
+    output = folders / "new.keras"
+    words = ["--images", folders / "images", "--labels", folders / "labels", "--output", output]
+    limits = ["--preset", "unet-16", "--steps", 2, "--tile", 32, "--batch", 1, "--validate-every", 1]
+    assert run("train", *words, *limits, "--title", "Squares", "--data", "drawn, CC0", "--json") == 0
+    assert 0 <= json.loads(capsys.readouterr().out)["validation"]["ap50"] <= 1
+    assert run("models", "show", output, "--json") == 0
+    card = json.loads(capsys.readouterr().out)
+    assert card["title"] == "Squares"
+    assert card["training"]["data"] == "drawn, CC0"
+    assert card["training"]["images"] == 2
+    assert card["object_size"] == pytest.approx(21, abs=3)
+    assert "keras" in card["versions"]
+
+
+def test_models_are_listed_and_the_doctor_finds_all_well(capsys):
+    assert run("models", "list", "--json") == 0
+    names = [card["name"] for card in json.loads(capsys.readouterr().out)["models"]]
+    assert "nuclei" in names
+    assert run("doctor", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == []
+    assert found["megapixels_per_second"] > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (np.zeros((20, 20), np.uint8), "constant"),
+        (np.full((20, 20), np.nan, np.float32), "NaN"),
+        (None, "check the name"),
+        (b"text", "bad.tif"),
+    ],
+)
+def test_bad_images_end_with_one_sentence(tmp_path, tiny_model, capsys, content, words):
+    path = tmp_path / "bad.tif"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        tifffile.imwrite(path, content)
+    assert run("segment", path, "--output", tmp_path / "out", "--model", tiny_model) == 1
+    said = capsys.readouterr()
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert said.err.strip().count("\n") == 0
+    assert said.out == ""
+
+
+def test_other_bad_input(folders, tiny_model, tmp_path, capsys):
+    (tmp_path / "fake.keras").write_bytes(b"nothing")
+    image = folders / "images" / "field0.tif"
+    assert run("segment", image, "--output", tmp_path / "o", "--model", tmp_path / "fake.keras") == 1
+    assert "fake.keras" in capsys.readouterr().err
+    words = ["--images", folders / "images", "--labels", folders / "labels"]
+    assert run("fine-tune", *words, "--output", tmp_path / "x.h5", "--model", tiny_model) == 1
+    assert ".keras" in capsys.readouterr().err
+    (folders / "labels" / "field2.tif").unlink()
+    assert run("fine-tune", *words, "--output", tmp_path / "x.keras", "--model", tiny_model) == 1
+    assert "field2" in capsys.readouterr().err
+    assert run("open", tmp_path / "nowhere.tif") == 1
+    assert "nowhere.tif" in capsys.readouterr().err
+    assert not (tmp_path / "x.keras").exists()
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_result_stays(folders, tiny_model, capsys, monkeypatch):
+    image = folders / "images" / "field0.tif"
+    assert run("segment", image, "--output", folders / "out", "--model", tiny_model) == 0
+    before = (folders / "out" / "field0.tif").read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_unet.app.atomic.write", full)
+    monkeypatch.setattr("napari_unet.app.atomic.sync", full)
+    capsys.readouterr()
+    assert run("segment", image, "--output", folders / "out", "--model", tiny_model) == 1
+    said = capsys.readouterr().err
+    assert "space" in said.lower()
+    assert "Traceback" not in said
+    assert (folders / "out" / "field0.tif").read_bytes() == before
+
+
+def test_as_a_program_results_and_errors_keep_apart(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_unet.cli", "segment", str(tmp_path), "--output", str(tmp_path / "o")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("napari-unet: ")
