@@ -74,7 +74,8 @@ def segment(
     """Return the cells of an image as int32 labels (0 is background) of the same spatial and time axes.
 
     ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
-    (the first by default; RGB is turned to grey). ``pixel_size`` is in um. Planes are segmented one by one.
+    (the first by default; RGB is turned to grey). ``pixel_size`` is in um. Planes are segmented one by one,
+    and no two cells of different planes share a number.
     InputError for an image or a model that cannot be used; what ``progress`` raises ends the run.
     """
     report = progress or _ignore
@@ -85,7 +86,7 @@ def segment(
     loaded = _resolve(model)
     channel = _check_channels(grid, channel, loaded)
     labels = np.zeros(grid.label_shape, np.int32)
-    indices = list(grid.indices())
+    indices, taken = list(grid.indices()), 0
     for number, index in enumerate(indices):
         plane = grid.plane(array, index, channel)
 
@@ -94,7 +95,9 @@ def segment(
             fraction = (number + done / total) / len(indices)
             report(Progress(fraction, f"Segmenting: {where}tile {done} of {total}"))
 
-        labels[grid.select(index)] = loaded.segment_plane(plane, pixel_size=pixel_size, on_tile=on_tile)
+        cells = loaded.segment_plane(plane, pixel_size=pixel_size, on_tile=on_tile)
+        labels[grid.select(index)] = np.where(cells > 0, cells + taken, 0)
+        taken += int(cells.max())
     return labels
 
 

@@ -238,7 +238,7 @@ class Session:
                 self._segment(run, image, channel, image.segmented_planes())
             else:
                 self._end(run)
-                self._say(f"{result['reason']} Nothing has changed: correct some more cells and try again.")
+                self._say(f"{result['reason']} Correct some more cells and try again.")
 
         self._submit(run, order, done)
 
@@ -379,7 +379,7 @@ class Session:
         if changed is not None:
             self.reviewed.emit(key, changed)
             self._count(image)
-            self.changed.emit()
+            self._say("What you see is marked." if change is mark else "What you see is no longer marked.")
 
     def _segment(
         self,

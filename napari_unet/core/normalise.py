@@ -25,7 +25,7 @@ def check_pixels(image: NDArray[np.generic]) -> None:
         bad = image.size - int(np.count_nonzero(np.isfinite(image)))
         if bad:
             raise InputError(
-                f"The image has {bad} pixels that are NaN or infinite: replace them by numbers, then try again."
+                f"The image has {bad} pixels that are NaN or infinite: replace them by numbers first."
             )
     if image.min() == image.max():
         raise InputError(

@@ -52,7 +52,7 @@ def _number_blocks(shape: tuple[int, ...], side: int) -> NDArray[np.intp]:
 def _assign_cells(
     labels: Labels, blocks: NDArray[np.intp], reviewed: Mask
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the block of each pixel (Y, X), the same all over a cell, and the block of each reviewed cell."""
+    """Return the block of each pixel (Y, X), the same all over a cell, and of each reviewed cell."""
     ids, index = np.unique(labels, return_inverse=True)
     index = index.reshape(labels.shape)
     weights = reviewed.ravel().astype(float)

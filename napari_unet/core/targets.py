@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -76,7 +78,7 @@ def nearest_two(labels: Labels, cutoff: float) -> tuple[NDArray[np.float64], NDA
     first = np.full(labels.shape, np.inf)
     second = np.full(labels.shape, np.inf)
     reach = int(np.ceil(cutoff))
-    boxes: list[tuple[slice, ...] | None] = ndimage.find_objects(labels)
+    boxes: Sequence[tuple[slice, ...] | None] = ndimage.find_objects(labels)
     for index, box in enumerate(boxes, start=1):
         if box is None:
             continue

@@ -86,7 +86,7 @@ def save_network(network: object, card: ModelCard, path: Path, *, compact: bool 
 
     ``compact`` rounds weights to half precision, which the archive's compression turns into half the size.
     """
-    import keras
+    from napari_unet.nn.backend import keras
 
     assert isinstance(network, keras.Model)
     weights = network.get_weights()

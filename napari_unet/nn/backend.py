@@ -1,6 +1,7 @@
 """The one module that may name TensorFlow: which backend runs, and how to run it fast.
 
-Import this module before Keras. ``KERAS_BACKEND`` chooses another backend.
+All others take ``keras`` from here, so that it starts the right way. ``KERAS_BACKEND`` chooses another
+backend.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ with _silence_start_up():
             import tensorflow as tf
         tf.config.list_physical_devices("GPU")
         tf.zeros(())
-    import keras
+    import keras as keras
 
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +17,7 @@ from napari_unet.core.params import FineTuneParams
 from napari_unet.core.progress import Progress, Report
 from napari_unet.core.proof import score_reviewed, split_corrections
 from napari_unet.core.sampling import Sampler, TrainingImage
-from napari_unet.nn.backend import fast_policy
+from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.recipe import measure_object_size
 from napari_unet.nn.training import Trainer, cosine_rate
@@ -169,7 +168,8 @@ def _learn(
     keras.utils.set_random_seed(params.seed)
     network = build_network(card.network, dtype=fast_policy())
     network.set_weights(parent.network.get_weights())
-    tile, margin = fit_tile(card.network, params.tile)
+    largest = max(max(sample.labels.shape) for sample in samples)
+    tile, margin = fit_tile(card.network, min(params.tile, largest + card.network.step))
     sampler = Sampler(
         samples,
         outputs=card.outputs,

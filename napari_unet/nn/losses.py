@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import keras
-from keras import ops
+from napari_unet.nn.backend import keras
+
+ops = keras.ops
 
 _EPSILON = 1e-6
 

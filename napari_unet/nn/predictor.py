@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +15,7 @@ from napari_unet.core.normalise import normalise
 from napari_unet.core.sampling import resize_image
 from napari_unet.core.tiling import Tile, plan_tiles, read_tile, stitch
 from napari_unet.nn.archive import hash_file, load_network
-from napari_unet.nn.backend import compile_forward, fast_policy
+from napari_unet.nn.backend import compile_forward, fast_policy, keras
 from napari_unet.nn.unet import context
 
 Float32 = NDArray[np.float32]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
-import keras
 import numpy as np
 
 from napari_unet.core.card import ModelCard
@@ -15,7 +14,7 @@ from napari_unet.core.metrics import Scores, evaluate
 from napari_unet.core.params import TrainParams
 from napari_unet.core.sampling import Sampler, TrainingImage
 from napari_unet.core.targets import Labels
-from napari_unet.nn.backend import fast_policy
+from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.sampling import Batch, Sampler
+from napari_unet.nn.backend import keras
 from napari_unet.nn.losses import WeightedCrossEntropy, WeightedSoftmaxCrossEntropy
 
 _KEEP_EVERY = 25

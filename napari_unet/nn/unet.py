@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import keras
-from keras import layers
-
 from napari_unet.core.params import NetworkParams
+from napari_unet.nn.backend import keras
+
+layers = keras.layers
 
 Options = dict[str, Any]
 

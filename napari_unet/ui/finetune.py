@@ -114,8 +114,9 @@ class ScoreTable(QTableWidget):
             old, new = read_score(before, name), read_score(after, name)
             gain = (new - old) * (1 if higher_is_better else -1)
             self._set(row, 0, title, tip, bold=False)
-            self._set(row, 1, format_score(old), tip, bold=gain < 0)
-            self._set(row, 2, format_score(new), tip, bold=gain > 0)
+            form = "{:.2f}" if higher_is_better else "{:.0f}"
+            self._set(row, 1, form.format(old), tip, bold=gain < 0)
+            self._set(row, 2, form.format(new), tip, bold=gain > 0)
         self.resizeRowsToContents()
         rows = sum(self.rowHeight(row) for row in range(self.rowCount()))
         self.setFixedHeight(rows + self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth() + 2)
@@ -138,11 +139,6 @@ def read_score(scores: dict[str, Any], name: str) -> float:
     if name == "mean_ap":
         return sum(scores["ap"].values()) / len(scores["ap"])
     return float(scores[name])
-
-
-def format_score(value: float) -> str:
-    """Return a share with two decimals, a count without."""
-    return str(int(value)) if value == int(value) and value > 1 else f"{value:.2f}"
 
 
 def _effort() -> QSpinBox:

@@ -4,10 +4,11 @@ NEXT, NEXT_HOVER = "#0072B2", "#1A86C4"
 ERROR = "#D55E00"
 
 PANEL = f"""
+QGroupBox {{ font-weight: bold; }}
+QGroupBox QWidget {{ font-weight: normal; }}
 QPushButton[next="true"]:enabled {{ background-color: {NEXT}; color: white; font-weight: bold; }}
 QPushButton[next="true"]:enabled:hover {{ background-color: {NEXT_HOVER}; }}
 QLabel#status[error="true"] {{ background-color: {ERROR}; color: white; border-radius: 2px; padding: 4px; }}
 QLabel#hint {{ font-weight: bold; }}
-QGroupBox {{ font-weight: bold; }}
 QGroupBox::title {{ subcontrol-origin: margin; left: 4px; }}
 """

@@ -55,6 +55,13 @@ def test_labels_have_the_images_spatial_and_time_axes(tiny_model, bright_squares
     assert napari_unet.evaluate(plane, truth).ap75 == 1
 
 
+def test_cells_of_different_planes_have_different_numbers(tiny_model, bright_squares):
+    found = napari_unet.segment(np.stack([bright_squares[0]] * 3), tiny_model, axes="ZYX")
+    numbers = [set(plane[plane > 0]) for plane in found]
+    assert [len(n) for n in numbers] == [3, 3, 3]
+    assert len(set.union(*numbers)) == 9
+
+
 @pytest.mark.parametrize(
     ("image", "words"),
     [
