@@ -27,7 +27,9 @@ def folders(tmp_path, bright_squares):
 
 
 def test_segment_then_evaluate(folders, tiny_model, capsys):
-    assert run("segment", folders / "images", "--output", folders / "out", "--model", tiny_model, "--json") == 0
+    assert (
+        run("segment", folders / "images", "--output", folders / "out", "--model", tiny_model, "--json") == 0
+    )
     result = json.loads(capsys.readouterr().out)
     assert [row["cells"] for row in result["segmented"]] == [3, 3, 3]
     written = tifffile.imread(folders / "out" / "field1.tif")

@@ -13,6 +13,7 @@ from npe2.manifest.utils import import_python_name
 
 from napari_unet import plugin
 from napari_unet.app.files import SAMPLES, read_image, read_labels, sample_path
+from napari_unet.app.layer_data import read_layers
 
 PANEL = "napari-unet.panel"
 MANIFEST = Path(plugin.__file__).parent / "napari.yaml"

@@ -14,10 +14,10 @@ from napari_unet.core.corrections import Labels, Review, rebase
 def merge_labels(
     grid: PlaneGrid, review: Review | None, labels: Labels, planes: Sequence[Index] | None
 ) -> Review:
-    """Return `review` carried over to new labels of some planes, stacked along the first axis, or of all (None).
+    """Return `review` carried over to new labels of some `planes`, None for all of them.
 
-    Reviewed pixels keep their labels. Cells of different planes get different ids: nobody said that they are
-    the same.
+    Labels of several planes are stacked along their first axis. Reviewed pixels keep their labels. Cells of
+    different planes get different ids: nobody said that they are the same.
     """
     if review is None:
         review = Review.of(np.zeros(grid.label_shape, np.int32))

@@ -6,13 +6,9 @@ its own or in the worker process, and comes back through `post`.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -20,13 +16,14 @@ from typing import Any, TypeVar
 
 from psygnal import Signal
 
-from napari_unet.app import atomic
+from napari_unet.app.background import Background, Post
 from napari_unet.app.corrected import gather_corrections
 from napari_unet.app.job import Job
 from napari_unet.app.models import DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.app.opened import Index, OpenImage, Source, open_image
 from napari_unet.app.project import Project
 from napari_unet.app.relabel import merge_labels, restore_review
+from napari_unet.app.trial import Trial, name_model, new_run_folder
 from napari_unet.app.worker import Worker
 from napari_unet.core.corrections import Box, Labels, Review, mark, unmark
 from napari_unet.core.errors import InputError
@@ -36,7 +33,6 @@ __all__ = ["Activity", "OpenImage", "Session", "Source", "Trial"]
 
 logger = logging.getLogger("napari_unet")
 
-Post = Callable[[Callable[[], object]], object]
 Result = TypeVar("Result")
 
 
@@ -55,34 +51,6 @@ class Run:
     activity: Activity
     job: Job | None = None
     cancelled: bool = False
-
-
-@dataclass(slots=True)
-class Trial:
-    """A fine-tuned model that the user has neither kept nor rolled back yet.
-
-    `result` is what the fine_tune job returned. `before` and `start` are the review of image `key` before the
-    model was used there and right after; None as long as it was not.
-    """
-
-    key: str
-    channel: int | None
-    parent: Path
-    model: Path
-    result: dict[str, Any]
-    before: Review | None = None
-    start: Review | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the new model did at least as well as its parent on what neither had learnt from."""
-        return bool(self.result["accepted"])
-
-    def note(self, old: Review, new: Review | None) -> None:
-        """Note that the model replaced the review `old` of the image by `new`."""
-        if self.before is not None and self.start is not None:
-            old = restore_review(self.before, self.start, old)
-        self.before, self.start = old, new
 
 
 class Session:
@@ -119,7 +87,7 @@ class Session:
         self._closed = False
         self._held: dict[str, OpenImage] = {}  # the background thread's own
         self._to_count: set[str] = set()
-        self._background = ThreadPoolExecutor(1, thread_name_prefix="napari-unet session")
+        self._background = Background(post)
         self.refresh_models()
 
     @property
@@ -192,7 +160,7 @@ class Session:
                 self._count(image)
                 self.changed.emit()
         except InputError as error:
-            self._fail(str(error))
+            self.refuse(str(error))
 
     def mark_reviewed(self, key: str, box: Box) -> None:
         """Note that the labels in a box are right as they are."""
@@ -222,11 +190,11 @@ class Session:
         run = self._begin(Activity.LEARNING, "Collecting your corrections")
         image, opened, model = self.images[key], list(self.images.values()), self.model
         assert model is not None
-        output = self._new_model_path(model)
+        name = name_model(model.stem, {entry.path.stem for entry in self.models})
 
         def order() -> Job:
             corrections = gather_corrections(self.project, image, opened, channel)
-            output.parent.mkdir(parents=True, exist_ok=True)
+            output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
             limits = {"seconds": seconds, "steps": steps, "seed": seed}
             return self.worker.submit(
                 "fine_tune", model=str(model), output=str(output), **limits, **corrections
@@ -238,7 +206,7 @@ class Session:
                 self._segment(run, image, channel, image.segmented_planes())
             else:
                 self._end(run)
-                self._say(f"{result['reason']} Correct some more cells and try again.")
+                self._say(f"{self.trial.reason} Correct some more cells and try again.")
 
         self._submit(run, order, done)
 
@@ -247,25 +215,22 @@ class Session:
         trial = self.trial
         if trial is None or self.run is not None:
             return
-        path = self.project.models_folder / trial.model.name
         try:
-            atomic.replace(trial.model, path)
-            with contextlib.suppress(OSError):
-                trial.model.parent.rmdir()
+            path = trial.keep(self.project.models_folder)
         except OSError as error:
-            self._fail(
+            self.refuse(
                 f"The new model could not be kept ({error.strerror}): make room on the drive, try again."
             )
             return
         self.trial, self.model = None, path
         self.refresh_models()
         self._warm_up()
-        self._say(
-            f"'{path.stem}' is kept and is now the model in use: segment the next image, or correct on."
-        )
         image = self.images.get(trial.key)
         if trial.start is None and image is not None:
-            self.segment(image.source, channel=trial.channel)
+            run = self._begin(Activity.SEGMENTING, "Segmenting with the new model")
+            self._segment(run, image, trial.channel, image.segmented_planes())
+        else:
+            self._say(f"'{path.stem}' is kept and in use now: segment the next image, or correct on.")
 
     def _settle_trial(self) -> None:
         """Decide for the user who goes on without deciding: what proved itself stays, what did not goes."""
@@ -280,9 +245,7 @@ class Session:
         if trial is None or self.run is not None:
             return
         self.trial = None
-        with contextlib.suppress(OSError):
-            trial.model.unlink()
-            trial.model.parent.rmdir()
+        trial.discard()
         image, before, start = self.images.get(trial.key), trial.before, trial.start
         said = f"Back to the model '{trial.parent.stem}'. Your corrections are all there."
         if image is None or before is None or start is None:
@@ -293,7 +256,7 @@ class Session:
         def restore(now: Review | None) -> Review:
             return before if now is None else restore_review(before, start, now)
 
-        self._replace(run, image, restore, trial.parent.stem, lambda _: self._say(said))
+        self._replace(run, image, restore, trial.parent.stem, lambda _: None, lambda: said)
 
     def cancel(self) -> None:
         """Stop what is being done; everything is as it was before."""
@@ -303,11 +266,16 @@ class Session:
                 self.run.job.cancel()
             self._say("Stopping")
 
+    def refuse(self, message: str) -> None:
+        """Tell the user why something was not done."""
+        self.notice, self.is_error = message, True
+        self.changed.emit()
+
     def close_image(self, key: str) -> None:
         """Let go of an image; its corrections are written in the background first."""
         image = self.images.pop(key, None)
         if image is not None:
-            self._background.submit(self._release, image)
+            self._later(lambda: self._release(image), lambda _: None, None)
 
     def close(self) -> None:
         """Write all corrections and stop the worker; a job under way is abandoned."""
@@ -316,7 +284,7 @@ class Session:
         self.flushing.emit()
         self._closed = True
         self.worker.stop(timeout=0)
-        self._background.shutdown(wait=False, cancel_futures=True)
+        self._background.close()
         for image in list(self._held.values()):
             if image.writer is not None:
                 image.writer.close(timeout=5)
@@ -345,7 +313,7 @@ class Session:
     def _welcome(self, image: OpenImage) -> None:
         self.images[image.key] = image
         if image.problem:
-            self._fail(image.problem)
+            self.refuse(image.problem)
         if image.writer is not None:
             self._listen(image)
         if image.review is not None:
@@ -360,7 +328,7 @@ class Session:
 
         def failed(message: str) -> None:
             image.save_error = message
-            self._fail(message)
+            self.refuse(message)
 
         assert image.writer is not None
         image.writer.written.connect(lambda: self._post(written))
@@ -392,7 +360,7 @@ class Session:
         model = self.model_in_use
         if model is None:
             self._end(run)
-            self._fail("There is no model to segment with: install the package again, or add a model file.")
+            self.refuse("There is no model to segment with: install the package again, or add a model file.")
             return
 
         def order() -> Job:
@@ -404,20 +372,23 @@ class Session:
             def merge(review: Review | None) -> Review:
                 return merge_labels(image.grid, review, result["labels"], planes)
 
-            def finish(old: Review | None) -> None:
-                trial = self.trial
-                if trial is not None and trial.model == model and trial.key == image.key and old is not None:
+            def adopted(old: Review | None) -> None:
+                if old is not None and (trial := self._trial_of(image, model)) is not None:
                     trial.note(old, image.snapshot())
-                    self._say(
-                        f"{trial.result['reason']} The labels are the new model's: keep it or roll back."
-                    )
-                else:
-                    cells = image.counts.cells if image.counts else 0
-                    self._say(_describe(cells, result))
 
-            self._replace(run, image, merge, model.stem, finish)
+            def say() -> str:
+                if (trial := self._trial_of(image, model)) is not None:
+                    return f"{trial.reason} The labels are the new model's: keep it or roll back."
+                return _describe(image.counts.cells if image.counts else 0, result)
+
+            self._replace(run, image, merge, model.stem, adopted, say)
 
         self._submit(run, order, done)
+
+    def _trial_of(self, image: OpenImage, model: Path) -> Trial | None:
+        """Return the trial if it is about this image and this model."""
+        trial = self.trial
+        return trial if trial is not None and (trial.key, trial.model) == (image.key, model) else None
 
     def _replace(
         self,
@@ -425,9 +396,13 @@ class Session:
         image: OpenImage,
         compute: Callable[[Review | None], Review],
         model: str,
-        finish: Callable[[Review | None], object],
+        adopted: Callable[[Review | None], object],
+        say: Callable[[], str],
     ) -> None:
-        """Put a new review, computed of the present one, in its place: on the disk, here, in the window."""
+        """Put a new review, computed of the present one, in its place: on the disk, here, in the window.
+
+        `adopted(old)` is called when that is done; `say()` gives the sentence once the cells are counted.
+        """
         self.flushing.emit()
         snapshot, had_writer = image.snapshot(), image.writer is not None
         image.replacing = True
@@ -446,8 +421,9 @@ class Session:
             old = image.adopt(review, labels, snapshot)
             if not had_writer:
                 self._listen(image)
+            adopted(old)
             self.labels_replaced.emit(image.key, labels)
-            self._count(image, lambda: finish(old))
+            self._count(image, lambda: self._say(say()))
 
         def give_up() -> None:
             image.replacing = False
@@ -475,16 +451,22 @@ class Session:
         self._later(work, finish, None)
 
     def _warm_up(self) -> None:
-        if self.model is None or self._closed:
+        if self.model is None:
             return
         model = str(self.model)
 
-        def done() -> None:
+        def done(_: object) -> None:
             self.warm = True
             self.changed.emit()
 
         def follow(job: Job) -> None:
-            job.connect(done=lambda _: self._post(done))
+            self._background.follow(
+                job,
+                done=done,
+                progress=lambda _: None,
+                failed=lambda message, trace: logger.error("%s\n%s", message, trace),
+                cancelled=lambda: None,
+            )
 
         self._later(lambda: self.worker.submit("warm_up", model=model), follow, None)
 
@@ -502,10 +484,11 @@ class Session:
 
         def on_progress(progress: Progress) -> None:
             if run is self.run and not run.cancelled:
+                self.notice = progress.message or self.notice
                 self.progress.emit(progress)
 
         def on_done(result: Any) -> None:
-            if run is self.run and not self._closed:
+            if run is self.run:
                 run.job = None
                 done(result)
 
@@ -513,19 +496,19 @@ class Session:
             if trace:
                 logger.error("%s\n%s", message, trace)
             self._end(run)
-            self._fail(message)
+            self.refuse(message)
 
         def on_cancelled() -> None:
             self._end(run)
+            if run.activity is Activity.LEARNING and self.trial is not None:
+                self.trial.discard()
+                self.trial = None
             self._say("Stopped. Everything is as it was before.")
 
         def follow(job: Job) -> None:
             run.job = job
-            job.connect(
-                progress=lambda progress: self._post(partial(on_progress, progress)),
-                done=lambda result: self._post(partial(on_done, result)),
-                failed=lambda message, trace: self._post(partial(on_failed, message, trace)),
-                cancelled=lambda: self._post(on_cancelled),
+            self._background.follow(
+                job, progress=on_progress, done=on_done, failed=on_failed, cancelled=on_cancelled
             )
             if run.cancelled:
                 job.cancel()
@@ -538,40 +521,19 @@ class Session:
         finish: Callable[[Result], object],
         run: Run | None,
         give_up: Callable[[], object] = lambda: None,
-        gently: Post | None = None,
+        post: Post | None = None,
     ) -> None:
         """Do `work` in the background and hand its result to `finish` here; errors end the run."""
 
-        def conclude(future: Future[Result]) -> None:
-            if self._closed or future.cancelled():
-                return
-            try:
-                result = future.result()
-            except (Exception, CancelledError) as error:
-                give_up()
-                self._end(run)
-                self._fail(_explain(error))
-            else:
-                finish(result)
+        def fail(error: BaseException) -> None:
+            give_up()
+            self._end(run)
+            self.refuse(_explain(error))
 
-        post = self._post if gently is None else gently
-        if not self._closed:
-            future = self._background.submit(work)
-            future.add_done_callback(lambda future: post(partial(conclude, future)))
-
-    def _new_model_path(self, parent: Path) -> Path:
-        """Return the file for a model on trial: named like its parent with the next free number."""
-        stem = re.sub(r"-\d+$", "", parent.stem)
-        taken = {entry.path.stem for entry in self.models}
-        number = next(n for n in range(1, len(taken) + 2) if f"{stem}-{n}" not in taken)
-        return self.project.runs_folder / f"{datetime.now():%Y%m%d-%H%M%S}" / f"{stem}-{number}.keras"
+        self._background.do(work, finish, fail, post)
 
     def _say(self, message: str) -> None:
         self.notice, self.is_error = message, False
-        self.changed.emit()
-
-    def _fail(self, message: str) -> None:
-        self.notice, self.is_error = message, True
         self.changed.emit()
 
 

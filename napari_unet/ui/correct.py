@@ -7,7 +7,11 @@ from qtpy.QtWidgets import QCheckBox, QGroupBox, QHBoxLayout, QLabel, QPushButto
 from napari_unet.app.opened import OpenImage
 from napari_unet.core.corrections import ReviewCounts
 
-TOOLS = "Erase 1 · Paint 2 · Fill 4 · Pick 5 · New cell M · Undo Ctrl-Z"
+TOOLS = " · ".join(
+    # No line may end within one of them.
+    tool.replace(" ", "\N{NO-BREAK SPACE}")
+    for tool in ("Erase 1", "Paint 2", "Fill 4", "Pick 5", "New cell M", "Undo Ctrl-Z")
+)
 
 
 class CorrectStep(QGroupBox):

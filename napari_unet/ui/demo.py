@@ -94,8 +94,14 @@ class Hands:
         layer.selected_label = label
         self._fill(layer, ndimage.binary_erosion(mask, iterations=BRUSH // 2))
 
+    def erase(self, layer: Labels, mask: np.ndarray) -> None:
+        """Rub out what lies in `mask` (Y, X), but for lines a pixel wide."""
+        layer.brush_size = BRUSH - 2
+        self.press(Qt.Key.Key_1)
+        self._fill(layer, ndimage.binary_opening(mask & (layer.data > 0)))
+
     def _fill(self, layer: Labels, mask: np.ndarray) -> None:
-        for row in range(0, mask.shape[0], BRUSH - 2):
+        for row in range(0, mask.shape[0], 3):
             runs, count = ndimage.label(mask[row])
             for (run,) in ndimage.find_objects(runs, max_label=count):
                 self.drag(layer, [(row, run.start), (row, run.stop - 1)])
@@ -168,6 +174,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, seconds: int) -> dict[
     seen[tuple(slice(*side) for side in box or ())] = True
     for mask in wrong_cells(truth, before, seen):
         hands.outline(labels(), mask, seen & (truth == 0), int(labels().data.max()) + 1)
+    hands.erase(labels(), seen & (truth == 0))
     shoot("3-corrected")
     hands.click(panel.step2.mark)
     wait_for(lambda: panel.step3.fine_tune.isEnabled(), "the corrections")

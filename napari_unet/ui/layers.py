@@ -15,16 +15,6 @@ from napari_unet.core.axes import PlaneGrid
 from napari_unet.core.corrections import Box
 
 METADATA = "napari-unet"
-_KEPT = (
-    "opacity",
-    "blending",
-    "visible",
-    "contour",
-    "brush_size",
-    "contiguous",
-    "n_edit_dimensions",
-    "preserve_labels",
-)
 
 
 def image_layers(viewer: Any) -> list[Image]:
@@ -64,21 +54,18 @@ def make_labels(layer: Image, image: OpenImage, labels: np.ndarray) -> Labels:
     return made
 
 
-def replace_labels(viewer: Any, old: Labels, new: Labels) -> None:
-    """Put one layer in the place of another: same position, name and look. It begins with no history.
+def replace_labels(layer: Labels, image: OpenImage, labels: np.ndarray) -> None:
+    """Show new labels in a layer that shows old ones (20 ms, where another layer would take napari 250).
 
-    Undo can thus never bring the old prediction back under the new one.
+    The layer's undo history belongs to the old labels and would corrupt the new ones: napari drops it when a
+    layer stops being editable.
     """
-    for name in _KEPT:
-        setattr(new, name, getattr(old, name))
-    mode, selected = old.mode, viewer.layers.selection.active is old
-    name, position = old.name, viewer.layers.index(old)
-    viewer.layers.insert(position, new)
-    viewer.layers.remove(old)
-    new.name = name
-    if selected:
-        viewer.layers.selection.active = new
-        new.mode = mode
+    mode = layer.mode
+    layer.editable = False
+    layer.data = _spread(labels, image.grid)
+    layer.editable = True
+    layer.mode = mode
+    layer.features = features_of(image)
 
 
 def features_of(image: OpenImage) -> dict[str, np.ndarray]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
 
 from napari_unet.app.files import PHOTO_ENDINGS, TIFF_ENDINGS
 from napari_unet.app.opened import OpenImage
@@ -59,6 +62,7 @@ class UNetPanel(QWidget):
         self._bind_keys()
         self.destroyed.connect(_ending(self.session, self.watch, self.viewer))
         self.session.start()
+        Thread(target=_preload, daemon=True).start()
         self._fill_images()
         self.refresh()
 
@@ -128,7 +132,10 @@ class UNetPanel(QWidget):
         else:
             self.run_bar.show_idle()
         hint, button = self._next_step(image, busy=busy)
-        self.run_bar.say(session.notice, hint, is_error=session.is_error)
+        self.run_bar.say(session.notice or self._greeting(), hint, is_error=session.is_error)
+        if image is not None and image.review is not None and self.overlay.layer is None:
+            with signals_blocked(self.step2.show_reviewed):  # the user has removed the layer
+                self.step2.show_reviewed.setChecked(False)
         for candidate in (self.step1.segment, self.step3.fine_tune, self.step3.keep):
             _point_at(candidate, pointed=candidate is button)
 
@@ -228,6 +235,11 @@ class UNetPanel(QWidget):
             return "Next: correct what is wrong, mark what is right.", None
         return "Next: press Fine-tune, or go on correcting.", self.step3.fine_tune
 
+    def _greeting(self) -> str:
+        if self.session.model is None:
+            return ""
+        return "Ready." if self.session.warm else "Getting the network ready…"
+
     def _use_model(self) -> None:
         path: Path | None = self.step1.model.currentData()
         if path is not None:
@@ -265,8 +277,6 @@ class UNetPanel(QWidget):
         for key, image in list(self.session.images.items()):
             if self.watch.find(key) is None and not self._layers_of(image):
                 self.session.close_image(key)
-        if self.overlay.layer is None and self.step2.show_reviewed.isChecked():
-            self.step2.show_reviewed.setChecked(False)
         self._refresh_soon()
 
     def _follow_selection(self, event: Any) -> None:
@@ -286,18 +296,15 @@ class UNetPanel(QWidget):
 
     def _show_labels(self, key: str, labels: Any) -> None:
         image = self.session.images[key]
-        over = next(iter(self._layers_of(image)), None)
-        if over is None:
-            return
-        old, new = self.watch.find(key), shown.make_labels(over, image, labels)
-        if old is None:
-            new.name = shown.free_name(self.viewer, new.name)
-            self.viewer.layers.insert(self.viewer.layers.index(over) + 1, new)
-            self.viewer.layers.selection.active = new
-        else:
-            self.watch.remove(old)
-            shown.replace_labels(self.viewer, old, new)
-        self.watch.add(new)
+        layer, over = self.watch.find(key), next(iter(self._layers_of(image)), None)
+        if layer is None and over is not None:
+            layer = shown.make_labels(over, image, labels)
+            layer.name = shown.free_name(self.viewer, layer.name)
+            self.viewer.layers.insert(self.viewer.layers.index(over) + 1, layer)
+            self.viewer.layers.selection.active = layer
+            self.watch.add(layer)
+        elif layer is not None:
+            shown.replace_labels(layer, image, labels)
         self._show_overlay()
 
     def _show_features(self, key: str) -> None:
@@ -329,6 +336,16 @@ class UNetPanel(QWidget):
         self.watch.flush()
         if box is not None:
             action(image.key, box)
+        elif self.viewer.dims.ndisplay != 2:
+            self.session.refuse("In 3D nobody sees every pixel: switch to 2D, then mark plane by plane.")
+        else:
+            self.session.refuse("The image is out of view: move back to it, then mark what you see.")
+
+
+def _preload() -> None:
+    """Do now, on another thread, what napari would do with its first labels layer, for 0.1 s."""
+    import_module("pandas")
+    import_module("vispy.visuals.line.dash_atlas").DashAtlas()  # fills a cache
 
 
 def _point_at(button: QPushButton, *, pointed: bool) -> None:

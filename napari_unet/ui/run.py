@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -75,16 +76,14 @@ class RunBar(QWidget):
     def say(self, sentence: str, hint: str, *, is_error: bool) -> None:
         """Show a sentence, in a colour of its own where it says what went wrong, and what to do next."""
         self.status.setText(sentence)
-        self.status.setVisible(bool(sentence))
         if self.status.property("error") != is_error:
             self.status.setProperty("error", is_error)
             self.status.style().unpolish(self.status)
             self.status.style().polish(self.status)
         self.hint.setText(hint)
-        self.hint.setVisible(bool(hint))
 
     def show_progress(self, progress: Progress) -> None:
-        """Show how far the work is."""
+        """Show how far the work is and what it says."""
         known = progress.fraction is not None
         self.bar.setRange(0, 1000 if known else 0)
         self.bar.setValue(round(1000 * (progress.fraction or 0)))
@@ -113,5 +112,8 @@ def _sentence(name: str) -> QLabel:
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    # Room for two lines, always: the panel must not jump when a sentence wraps.
+    label.setMinimumHeight(2 * QFontMetrics(label.font()).lineSpacing() + 4)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label

@@ -44,7 +44,7 @@ def test_sizes_of_the_unpadded_network(side, output):
 
 @pytest.mark.parametrize("side", [187, 189, 172, 570])
 def test_sizes_that_do_not_pool_evenly_are_explained(side):
-    with pytest.raises(ValueError, match="pool|output"):
+    with pytest.raises(ValueError, match=r"pool|output"):
         output_side(PRESETS["unet-paper"].network, side)
     with pytest.raises(ValueError, match="multiple of 16"):
         build_unet((100, 100, 1))

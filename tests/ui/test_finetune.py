@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def corrected(window, cells):
+    """A window with an image, its labels and one corrected cell."""
+    window.add_image(cells)
+    window.segment()
+    window.paint((10, 60), (10, 100))
+    window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
+    return window
+
+
+def fine_tune(window):
+    window.hands.click(window.panel.step3.fine_tune)
+    window.wait(lambda: window.panel.session.trial is not None and window.panel.session.run is None)
+    window.settle()
+    return window.panel.session.trial
+
+
+def test_without_corrections_there_is_nothing_to_learn_and_the_panel_says_so(window, cells):
+    button, reason = window.panel.step3.fine_tune, window.panel.step3.reason
+    assert not button.isEnabled()
+    assert "Segment" in reason.text()
+    window.add_image(cells)
+    window.segment()
+    assert not button.isEnabled()
+    assert "Correct some cells" in reason.text()
+    window.hands.click(window.panel.step2.mark)
+    window.wait(button.isEnabled)
+    assert not reason.isVisible()
+    window.hands.click(window.panel.step2.unmark)
+    window.wait(lambda: not button.isEnabled())
+
+
+def test_the_new_model_relabels_what_was_not_reviewed(corrected):
+    before = corrected.labels.data.copy()
+    trial = fine_tune(corrected)
+    after = corrected.labels.data
+    assert (after[:4, :4] > 0).all()
+    np.testing.assert_array_equal(after[5:], before[5:])
+    assert trial.model.stem == "nuclei-1"
+    table = corrected.panel.step3.scores
+    assert table.isVisible()
+    assert [table.item(0, column).text() for column in (1, 2)] == ["0.50", "0.90"]
+    assert len(corrected.panel.step3.plot.points) > 1
+    assert "better" in corrected.panel.run_bar.status.text()
+    assert "Keep or Roll back" in corrected.panel.run_bar.hint.text()
+
+
+def test_keep_makes_it_the_model_in_use(corrected, project):
+    fine_tune(corrected)
+    corrected.hands.click(corrected.panel.step3.keep)
+    corrected.settle()
+    kept = project.models_folder / "nuclei-1.keras"
+    assert kept.is_file()
+    assert corrected.panel.step1.model.currentData() == kept
+    assert not corrected.panel.step3.keep.isVisible()
+    assert (corrected.labels.data[:4, :4] > 0).all()
+    assert fine_tune(corrected).model.stem == "nuclei-2"
+
+
+def test_roll_back_restores_labels_and_model_and_keeps_what_was_done_since(corrected, project):
+    before = corrected.labels.data.copy()
+    parent = corrected.panel.session.model
+    trial = fine_tune(corrected)
+    corrected.paint((90, 60), (90, 100), label=88)
+    during = corrected.labels.data == 88
+    corrected.hands.click(corrected.panel.step3.roll_back)
+    corrected.settle()
+    expected = np.where(during, 88, before)
+    np.testing.assert_array_equal(corrected.labels.data, expected)
+    corrected.wait(lambda: np.array_equal(corrected.on_disk().labels, expected))
+    assert corrected.on_disk().changed()[10, 80]
+    assert not corrected.on_disk().reviewed()[:4, :4].any()
+    assert corrected.panel.session.model == parent
+    assert not trial.model.exists()
+    assert [entry.path.stem for entry in corrected.panel.session.models].count("nuclei-1") == 0
+
+
+def test_a_worse_model_changes_nothing(corrected):
+    before = corrected.labels.data.copy()
+    corrected.use_model("worse")
+    layer = corrected.labels
+    fine_tune(corrected)
+    assert corrected.labels is layer
+    np.testing.assert_array_equal(layer.data, before)
+    assert "worse" in corrected.panel.run_bar.status.text()
+    assert corrected.panel.step3.keep.text() == "Use it anyway"
+    corrected.hands.click(corrected.panel.step3.roll_back)
+    corrected.settle()
+    assert corrected.panel.session.trial is None
+    np.testing.assert_array_equal(corrected.labels.data, before)
+
+
+def test_cancelling_the_learning_changes_nothing(corrected):
+    before = corrected.labels.data.copy()
+    corrected.use_model("patient")
+    corrected.hands.click(corrected.panel.step3.fine_tune)
+    corrected.wait(lambda: corrected.panel.run_bar.status.text() == "waiting")
+    corrected.hands.click(corrected.panel.run_bar.cancel)
+    corrected.wait(lambda: corrected.panel.session.run is None)
+    assert corrected.panel.session.trial is None
+    np.testing.assert_array_equal(corrected.labels.data, before)
+
+
+def test_corrections_of_earlier_images_teach_too(corrected, tmp_path):
+    import tifffile
+
+    path = tmp_path / "earlier.tif"
+    other = np.flipud(corrected.panel.layer.data).copy()
+    tifffile.imwrite(path, other)
+    corrected.viewer.open(path)
+    corrected.wait(lambda: corrected.panel.image is not None and corrected.panel.layer.name == "earlier")
+    corrected.segment()
+    corrected.paint((5, 60), (5, 100))
+    corrected.wait(lambda: corrected.panel.image.has_corrections)
+    for name in ("earlier", "earlier cells"):
+        corrected.viewer.layers.remove(name)
+    corrected.wait(lambda: len(corrected.panel.session.images) == 1)
+    assert fine_tune(corrected).result["images"] == 2
+
+
+def test_painting_goes_on_while_it_learns(corrected):
+    """The stroke is made before the new labels arrive, and is in them."""
+    corrected.hands.click(corrected.panel.step3.fine_tune)
+    corrected.paint((90, 60), (90, 100), label=88)
+    corrected.wait(lambda: corrected.panel.session.trial is not None)
+    corrected.settle()
+    assert corrected.labels.data[90, 80] == 88
+    assert (corrected.labels.data[:4, :4] > 0).all()
+    corrected.wait(lambda: corrected.on_disk().labels[90, 80] == 88)

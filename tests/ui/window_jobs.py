@@ -1,0 +1,77 @@
+"""Jobs for the tests of the window, without a network; imported by the worker's child process only.
+
+What a job does depends on the name of the model's file, so that a test picks it in the window.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from skimage.measure import label
+
+from napari_unet.core.errors import InputError
+from napari_unet.core.progress import Cancelled, Progress
+
+SCORES = {"ap": {"0.50": 0.5, "0.90": 0.1}, "mean_iou": 0.5, "missed": 3, "false": 1, "split": 0, "merged": 2}
+BETTER = {"ap": {"0.50": 0.9, "0.90": 0.4}, "mean_iou": 0.8, "missed": 0, "false": 1, "split": 0, "merged": 0}
+
+
+def misbehave(model, report, cancelled):
+    """Do what the model's name says."""
+    if model == "deadly" and not os.environ.get("NAPARI_UNET_TEST_HARMLESS"):
+        os._exit(3)
+    if model == "refusing":
+        raise InputError("The image is constant: there is nothing to segment.")
+    if model == "failing":
+        raise RuntimeError("boom")
+    if model == "patient":
+        report(Progress(None, "waiting"))
+        while not cancelled():
+            time.sleep(0.01)
+        raise Cancelled
+
+
+def warm_up(request, report, cancelled):
+    return {}
+
+
+def segment(request, report, cancelled):
+    model = Path(request["model"]).stem
+    misbehave(model, report, cancelled)
+    image, axes = request["image"], request["axes"]
+    for axis in "SC":
+        if axis in axes:
+            channel = request["channel"]
+            image = image.max(axes.index(axis)) if channel is None else image.take(channel, axes.index(axis))
+    report(Progress(0.5, "Segmenting"))
+    planes = image.reshape(-1, *image.shape[-2:])
+    labels = np.stack([label(plane > 100) for plane in planes]).reshape(image.shape).astype(np.int32)
+    if model != "nuclei":  # a fine-tuned model finds a cell more, in the corner
+        labels[..., :4, :4] = labels.max() + 1
+    return {"labels": labels, "seconds": 0.1, "model": model, "notes": []}
+
+
+def fine_tune(request, report, cancelled):
+    model = Path(request["model"]).stem
+    misbehave(model, report, cancelled)
+    for step in range(1, 21):
+        if cancelled():
+            raise Cancelled
+        report(Progress(step / 20, f"Learning, step {step}", {"loss": 1 / step, "step": float(step)}))
+        time.sleep(0.01)
+    output = Path(request["output"])
+    output.write_bytes(Path(request["model"]).read_bytes())
+    accepted = model != "worse"
+    return {
+        "before": SCORES if accepted else BETTER,
+        "after": BETTER if accepted else SCORES,
+        "accepted": accepted,
+        "reason": "The new model is better." if accepted else "The new model is worse: the old one stays.",
+        "output": str(output),
+        "seconds": 0.2,
+        "images": len(request["images"]),
+    }
+
+
+JOBS = {"warm_up": warm_up, "segment": segment, "fine_tune": fine_tune}
