@@ -67,6 +67,7 @@ def train_from_folders(
     interrupted run goes on from ``checkpoints`` (default: ``<output>.training`` beside the output).
     """
     from napari_unet.nn.archive import save_network
+    from napari_unet.nn.calibration import calibrate_instances
     from napari_unet.nn.recipe import measure_object_size, score, train
 
     if preset not in PRESETS:
@@ -96,8 +97,9 @@ def train_from_folders(
         folder=checkpoints or output.with_suffix(".training"),
         on_step=on_step,
     )
+    model = calibrate_instances(model, images)
     scores = score(model, held)
-    card = card.model_copy(
+    card = model.card.model_copy(
         update={
             "training": {
                 "data": data,

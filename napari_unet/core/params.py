@@ -133,7 +133,7 @@ class AugmentParams(Params):
     )
     rotate: bool = Field(True, title="Rotate", description="Any angle, and mirror images.")
     zoom: float = Field(
-        2.0,
+        1.5,
         title="Zoom",
         ge=1,
         le=4,
@@ -147,7 +147,7 @@ class AugmentParams(Params):
         0.0, title="Inverted", ge=0, le=1, description="Share of tiles shown as a negative."
     )
     blur: float = Field(
-        1.5,
+        1.0,
         title="Blur",
         ge=0,
         le=5,
@@ -155,7 +155,7 @@ class AugmentParams(Params):
         json_schema_extra=_unit("px"),
     )
     noise: float = Field(
-        0.08, title="Noise", ge=0, le=0.5, description="Largest added noise, as a share of the image's range."
+        0.05, title="Noise", ge=0, le=0.5, description="Largest added noise, as a share of the image's range."
     )
     blank: float = Field(
         0.0, title="Blank tiles", ge=0, le=0.5, description="Share of tiles of mere noise, without any cell."
@@ -168,7 +168,7 @@ class AugmentParams(Params):
 class TrainParams(Params):
     """Training a model from image and label folders."""
 
-    steps: int = Field(6000, title="Steps", ge=1, description="Weight updates.")
+    steps: int = Field(10000, title="Steps", ge=1, description="Weight updates.")
     tile: int = Field(
         256,
         title="Tile",
@@ -183,7 +183,7 @@ class TrainParams(Params):
     )
     warm_up: int = Field(100, title="Warm-up", ge=0, description="Steps over which the learning rate rises.")
     separation: float = Field(
-        4.0,
+        8.0,
         title="Border weight",
         ge=0,
         le=50,
@@ -228,7 +228,7 @@ class FineTuneParams(Params):
         json_schema_extra=_unit("px"),
     )
     batch: int = Field(4, title="Batch", ge=1, le=64, description="Tiles per step.")
-    learning_rate: float = Field(3e-4, title="Learning rate", gt=0, le=1, description="Peak.")
+    learning_rate: float = Field(1e-3, title="Learning rate", gt=0, le=1, description="Peak.")
     held_out: float = Field(
         0.25,
         title="Held out",

@@ -12,12 +12,16 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
 
 from napari_unet.core.card import ModelCard
 from napari_unet.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_unet.nn.backend import keras
 
 CARD = "card.json"
 WEIGHTS = "model.weights.h5"
@@ -81,24 +85,21 @@ def _parse_card(path: Path, text: bytes) -> ModelCard:
         ) from error
 
 
-def save_network(network: object, card: ModelCard, path: Path, *, compact: bool = True) -> None:
-    """Write a network and its card to ``path`` as one ``.keras`` file, all or nothing.
+def save_network(network: keras.Model, card: ModelCard, path: Path, *, compact: bool = True) -> None:
+    """Write a network's weights and its card to ``path`` as one ``.keras`` file, all or nothing.
 
     ``compact`` rounds weights to half precision, which the archive's compression turns into half the size.
+    The state of an optimizer is not written.
     """
-    from napari_unet.nn.backend import keras
+    from napari_unet.nn.unet import build_network
 
-    assert isinstance(network, keras.Model)
-    weights = network.get_weights()
+    bare = build_network(card.network)
+    rounded = np.float16 if compact else np.float32
+    bare.set_weights([weight.astype(rounded).astype(np.float32) for weight in network.get_weights()])
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         plain, packed = Path(folder, "plain.keras"), Path(folder, "packed.keras")
-        try:
-            if compact:
-                network.set_weights([w.astype(np.float16).astype(np.float32) for w in weights])
-            network.save(plain)
-        finally:
-            network.set_weights(weights)
+        bare.save(plain)
         with (
             zipfile.ZipFile(plain) as source,
             zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as target,
@@ -111,7 +112,7 @@ def save_network(network: object, card: ModelCard, path: Path, *, compact: bool 
         packed.replace(path)
 
 
-def load_network(path: Path, *, dtype: str | None = None) -> tuple[object, ModelCard]:
+def load_network(path: Path, *, dtype: str | None = None) -> tuple[keras.Model, ModelCard]:
     """Rebuild the network of a model file and return it with its card; InputError if anything is off."""
     from napari_unet.nn.unet import build_network
 

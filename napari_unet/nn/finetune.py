@@ -18,6 +18,7 @@ from napari_unet.core.progress import Progress, Report
 from napari_unet.core.proof import score_reviewed, split_corrections
 from napari_unet.core.sampling import Sampler, TrainingImage
 from napari_unet.nn.backend import fast_policy, keras
+from napari_unet.nn.calibration import calibrate_instances
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.recipe import measure_object_size
 from napari_unet.nn.training import Trainer, cosine_rate
@@ -104,7 +105,7 @@ def fine_tune_planes(
     cells = sum(len(np.unique(x[m & (x > 0)])) for x, m in zip(labels, reviewed, strict=True))
     model = Model(
         model.network,
-        card.model_copy(
+        model.card.model_copy(
             update={
                 "training": {
                     "fine_tuned_on": {"images": len(planes), "reviewed_cells": cells},
@@ -194,7 +195,8 @@ def _learn(
         network.set_weights(weights)
     finally:
         trainer.close()
-    return Model(network, card), history
+    report(Progress(1.0, "Fitting the splitting of cells"))
+    return calibrate_instances(Model(network, card), samples), history
 
 
 def _progress(step: int, start: float, deadline: float, params: FineTuneParams) -> float:

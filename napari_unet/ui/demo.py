@@ -107,6 +107,12 @@ class Hands:
                 self.drag(layer, [(row, run.start), (row, run.stop - 1)])
 
 
+def count_reviewed(panel: UNetPanel) -> int:
+    """Return how many pixels the panel knows to be reviewed."""
+    image = panel.image
+    return image.counts.reviewed_pixels if image is not None and image.counts is not None else 0
+
+
 def wait_for(done: Callable[[], bool], what: str) -> None:
     """Let the window work until something is so; TimeoutError when that takes too long."""
     end = time.monotonic() + PATIENCE
@@ -153,6 +159,8 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, seconds: int) -> dict[
         panel.window().grab().save(str(folder / f"{name}.png"))
 
     def settled() -> bool:
+        if session.is_error:
+            raise RuntimeError(session.notice)
         image = panel.image
         return session.run is None and image is not None and image.counts is not None
 
@@ -177,7 +185,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, seconds: int) -> dict[
     hands.erase(labels(), seen & (truth == 0))
     shoot("3-corrected")
     hands.click(panel.step2.mark)
-    wait_for(lambda: panel.step3.fine_tune.isEnabled(), "the corrections")
+    wait_for(lambda: count_reviewed(panel) >= int(seen.sum()), "the corrections")
     corrected, counts = labels().data.copy(), panel.step2.counts.text()
     shoot("4-reviewed")
     panel.step3.seconds.setValue(seconds)

@@ -54,6 +54,18 @@ def test_a_compact_file_is_half_the_size_and_as_good(tmp_path, tiny_card):
     np.testing.assert_allclose(loaded.predict_on_batch(tile), before, atol=5e-3)
 
 
+def test_what_an_optimizer_remembers_is_not_written(tmp_path, tiny_card):
+    """A network fresh from training is three times as large with the state of Adam."""
+    params = TINY.model_copy(update={"filters": 48})
+    network, card = build_network(params), tiny_card.model_copy(update={"network": params})
+    network.compile("adam", "mse", jit_compile=False)
+    network.train_on_batch(np.ones((1, 16, 16, 1), np.float32), np.ones((1, 16, 16, 3), np.float32))
+    save_network(network, card, tmp_path / "trained.keras")
+    loaded, _ = load_network(tmp_path / "trained.keras")
+    for first, second in zip(network.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-3)
+
+
 def test_keras_itself_can_open_the_file(model_file):
     assert keras.saving.load_model(model_file).count_params() == TINY.count_parameters()
 

@@ -1,5 +1,6 @@
 """A real window with the panel docked, a worker with jobs that need no network, and a user's hands."""
 
+import gc
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -91,6 +92,13 @@ class Window:
     def on_disk(self) -> Any:
         """What a new session would find of the image."""
         return self.panel.image.record.load_review()
+
+
+@pytest.fixture(autouse=True)
+def no_garbage() -> Iterator[None]:
+    """Collects what a closed viewer leaves: its OpenGL objects must not be deleted in the next context."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

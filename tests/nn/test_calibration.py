@@ -1,0 +1,38 @@
+import numpy as np
+
+from napari_unet.core.params import OUTPUT_MAPS
+from napari_unet.core.sampling import TrainingImage
+from napari_unet.core.targets import target_maps
+from napari_unet.nn.calibration import calibrate_instances
+from napari_unet.nn.predictor import Model
+from napari_unet.nn.unet import build_network
+
+from .conftest import TINY, draw_scene
+
+
+def test_the_threshold_that_keeps_cells_whole_is_found(tiny_card, monkeypatch):
+    """Maps with a dent in every cell: only a low marker threshold does not split them."""
+    _, labels = draw_scene(0)
+    maps = target_maps(labels, OUTPUT_MAPS)
+    maps[..., 1] = 0
+    maps[..., 2] = 0.9 * (labels > 0)
+    for cell in range(1, labels.max() + 1):
+        middle = int(np.argwhere(labels == cell)[:, 1].mean())
+        band = np.s_[:, middle - 2 : middle + 3]
+        maps[band][labels[band] == cell, 2] = 0.35
+    monkeypatch.setattr(Model, "predict_maps", lambda self, plane, **options: maps)
+    model = Model(build_network(TINY), tiny_card)
+    image = TrainingImage(np.zeros((*labels.shape, 1), np.float32), labels)
+    fitted = calibrate_instances(model, [image])
+    assert fitted.card.instances.marker == 0.3
+    assert fitted.network is model.network
+
+
+def test_parameters_that_do_as_well_as_any_stay(tiny_card, monkeypatch):
+    _, labels = draw_scene(0)
+    monkeypatch.setattr(
+        Model, "predict_maps", lambda self, plane, **options: target_maps(labels, OUTPUT_MAPS)
+    )
+    model = Model(build_network(TINY), tiny_card)
+    image = TrainingImage(np.zeros((*labels.shape, 1), np.float32), labels)
+    assert calibrate_instances(model, [image]).card.instances == tiny_card.instances
