@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -28,6 +28,7 @@ _WARM_UP = 0.1
 _AVERAGE = 0.95
 _SEPARATION = (4.0, 5.0)
 _FEWEST_STEPS = 10
+_SCORINGS_AFTER = 2  # the fitting of thresholds and the comparison cost about one scoring each
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
 
@@ -39,6 +40,9 @@ class CorrectedPlane:
     plane: NDArray[np.generic]
     labels: NDArray[np.int32]
     reviewed: NDArray[np.bool_]
+
+
+Proof = Sequence[tuple[CorrectedPlane, NDArray[np.bool_]]]
 
 
 @dataclass(frozen=True)
@@ -78,46 +82,51 @@ def fine_tune_planes(
     clock = perf_counter() if started is None else started
     _check_corrections(planes)
     scale = _choose_scale(parent.card, planes, pixel_size)
-    labels, reviewed = [p.labels for p in planes], [p.reviewed for p in planes]
-    if validation:
-        learn, proof = reviewed, [(p, p.reviewed) for p in validation]
-    else:
-        size = measure_object_size([np.where(m, x, 0) for x, m in zip(labels, reviewed, strict=True)])
-        learn, prove = split_corrections(
-            labels, reviewed, held_out=params.held_out, cell_size=size or 1, seed=params.seed
-        )
-        proof = [(p, mask) for p, mask in zip(planes, prove, strict=True) if mask.any()]
+    learn, proof = _put_aside(planes, params, validation)
     report(Progress(0.0, "Scoring the present model on held-out corrections"))
     before_start = perf_counter()
     before = _score(parent, parent.card.image_scale(pixel_size), proof)
-    scoring = perf_counter() - before_start
+    deadline = clock + params.seconds - _SCORINGS_AFTER * (perf_counter() - before_start)
     samples = [
         TrainingImage(normalise(p.plane), p.labels, mask).resized(scale)
         for p, mask in zip(planes, learn, strict=True)
         if mask.any()
     ]
     card = _child_card(parent, name, scale, pixel_size, samples)
-    deadline = clock + params.seconds - scoring
     model, history = _learn(parent, card, samples, params, deadline, report)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
     after = _score(model, scale, proof)
     accepted, reason = _judge(before, after)
-    cells = sum(len(np.unique(x[m & (x > 0)])) for x, m in zip(labels, reviewed, strict=True))
-    model = Model(
-        model.network,
-        model.card.model_copy(
-            update={
-                "training": {
-                    "fine_tuned_on": {"images": len(planes), "reviewed_cells": cells},
-                    "steps": len(history),
-                    "seconds": round(perf_counter() - clock, 1),
-                    "seed": params.seed,
-                },
-                "scores": {"held_out": _summary(before, after)},
-            }
-        ),
+    seconds = perf_counter() - clock
+    training = {
+        "fine_tuned_on": _describe(planes),
+        "steps": len(history),
+        "seconds": round(seconds, 1),
+        "seed": params.seed,
+    }
+    scores = {"held_out": _summary(before, after)}
+    model = replace(model, card=model.card.model_copy(update={"training": training, "scores": scores}))
+    return FineTuneResult(model, before, after, accepted, reason, history, seconds)
+
+
+def _put_aside(
+    planes: Sequence[CorrectedPlane], params: FineTuneParams, validation: Sequence[CorrectedPlane]
+) -> tuple[list[NDArray[np.bool_]], Proof]:
+    """Return the pixels of each plane that teach, and the planes with the pixels that prove."""
+    labels, reviewed = [p.labels for p in planes], [p.reviewed for p in planes]
+    if validation:
+        return reviewed, [(p, p.reviewed) for p in validation]
+    size = measure_object_size([np.where(m, x, 0) for x, m in zip(labels, reviewed, strict=True)])
+    learn, prove = split_corrections(
+        labels, reviewed, held_out=params.held_out, cell_size=size or 1, seed=params.seed
     )
-    return FineTuneResult(model, before, after, accepted, reason, history, perf_counter() - clock)
+    return learn, [(p, mask) for p, mask in zip(planes, prove, strict=True) if mask.any()]
+
+
+def _describe(planes: Sequence[CorrectedPlane]) -> dict[str, int]:
+    cells = sum(len(np.unique(p.labels[p.reviewed & (p.labels > 0)])) for p in planes)
+    pixels = sum(int(np.count_nonzero(p.reviewed)) for p in planes)
+    return {"images": len(planes), "reviewed_cells": cells, "reviewed_pixels": pixels}
 
 
 def _check_corrections(planes: Sequence[CorrectedPlane]) -> None:
@@ -206,9 +215,7 @@ def _progress(step: int, start: float, deadline: float, params: FineTuneParams) 
     return min(elapsed, 0.999) if step < _FEWEST_STEPS else elapsed
 
 
-def _score(
-    model: Model, scale: float, proof: Sequence[tuple[CorrectedPlane, NDArray[np.bool_]]]
-) -> Scores | None:
+def _score(model: Model, scale: float, proof: Proof) -> Scores | None:
     predictions = [model.label(model.predict_maps(normalise(p.plane), scale=scale), scale) for p, _ in proof]
     return score_reviewed(predictions, [p.labels for p, _ in proof], [mask for _, mask in proof])
 
