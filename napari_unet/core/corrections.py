@@ -1,7 +1,9 @@
 """What the user has looked at: a prediction, the labels made of it by hand, and the pixels marked as right.
 
 A pixel is *changed* where the labels differ from the prediction, *marked* where the user said that it is
-right as it is, and *reviewed* where it is either. Only reviewed pixels count as truth.
+right as it is, and *reviewed* where it is either. Only reviewed pixels count as truth. Where a later model
+predicts something else, a reviewed pixel keeps the prediction that the user saw, so that what was changed and
+what was marked stay what they are.
 """
 
 from __future__ import annotations
@@ -157,12 +159,12 @@ def unmark(review: Review, where: Box | Mask) -> Box | None:
 def rebase(review: Review, prediction: Labels) -> Review:
     """Return the review carried over to a new `prediction` (int32, same shape) of the same image.
 
-    Reviewed pixels keep their labels and become marked; all others take the new prediction, and no more
-    pixels count as reviewed than before. Predicted cells keep their ids unless a kept cell has it. A
-    predicted cell loses the pixels that are reviewed, and pieces that are then less than `SLIVER` of it are
-    dropped. A predicted cell that matches a kept one (IoU > 0.5) continues it under the kept id where the
-    user had not reviewed all of it, and adds nothing where he had. Pieces are judged plane by plane, so that
-    a cell tracked through time is not taken for slivers.
+    Reviewed pixels keep their prediction, label and mark; all others take the new prediction, and no pixel
+    gets changed or marked by that. Predicted cells keep their ids unless a kept cell has it. A predicted
+    cell loses the pixels that are reviewed, and pieces that are then less than `SLIVER` of it are dropped. A
+    predicted cell that matches a kept one (IoU > 0.5) continues it under the kept id where the user had not
+    reviewed all of it, and adds nothing where he had. Pieces are judged plane by plane, so that a cell
+    tracked through time is not taken for slivers.
     """
     prediction = as_labels(prediction)
     _require_shape(prediction, review.shape)
@@ -174,9 +176,9 @@ def rebase(review: Review, prediction: Labels) -> Review:
         if kept[plane].any():
             _drop_slivers(outside[plane], predicted[plane], kept[plane], review.labels[plane], kept_ids)
     return Review(
-        prediction=np.where(kept, predicted, outside),
+        prediction=np.where(kept, review.prediction, outside),
         labels=np.where(kept, review.labels, outside),
-        marked=kept,
+        marked=review.marked.copy(),
     )
 
 

@@ -168,7 +168,7 @@ class AugmentParams(Params):
 class TrainParams(Params):
     """Training a model from image and label folders."""
 
-    steps: int = Field(10000, title="Steps", ge=1, description="Weight updates.")
+    steps: int = Field(9000, title="Steps", ge=1, description="Weight updates.")
     tile: int = Field(
         256,
         title="Tile",

@@ -21,6 +21,10 @@ class CorrectStep(QGroupBox):
         super().__init__("2  Correct")
         self.counts = QLabel(objectName="counts")
         self.counts.setWordWrap(True)
+        self.counts.setToolTip(
+            "Corrected: cells you painted, erased or deleted. Reviewed: corrected or marked as right; "
+            "that is what the network learns from and what keeps its labels"
+        )
         self.mark = QPushButton("Mark view as reviewed", objectName="mark_reviewed")
         self.mark.setToolTip("Everything you see now is right, background included (Shift-R)")
         self.unmark = QPushButton("Unmark", objectName="unmark")
@@ -57,11 +61,11 @@ class CorrectStep(QGroupBox):
 
 
 def describe_counts(counts: ReviewCounts) -> str:
-    """Return how far a review is, in one line."""
+    """Return how far a review is, in one line; cells that are gone were corrected, too."""
     corrected = f"{counts.changed_cells} cell{'s' * (counts.changed_cells != 1)} corrected"
     percent = 100 * counts.reviewed_fraction
     share = f"{percent:.0f}" if percent >= 1 or percent == 0 else f"{percent:.1g}"
-    return f"{corrected}, {counts.reviewed_cells} of {counts.cells} reviewed ({share} % of pixels)"
+    return f"{corrected}, {counts.reviewed_cells} of {counts.cells} cells reviewed ({share} % of pixels)"
 
 
 def describe_saving(image: OpenImage) -> str:

@@ -31,7 +31,8 @@ from napari_unet.ui.panel import UNetPanel
 
 SAMPLE = "nuclei"
 GOOD = 0.8
-BRUSH = 5
+BRUSH = 3
+_SQUARE = np.ones((BRUSH, BRUSH), bool)
 PATIENCE = 900.0
 MOVE_INTERVAL = 12  # ms; vispy drops moves that follow each other in less than 10
 
@@ -83,25 +84,29 @@ class Hands:
         self.viewer.scene.camera.zoom = max(self.canvas.width() / width, self.canvas.height() / height)
         QTest.qWait(200)
 
-    def outline(self, layer: Labels, mask: np.ndarray, background: np.ndarray, label: int) -> None:
-        """Make `mask` (Y, X) a cell called `label`: erase what spills into the background, paint the rest."""
-        layer.brush_size = BRUSH
-        touched = np.unique(layer.data[mask])
-        spill = np.isin(layer.data, touched[touched > 0]) & background & _box_around(mask)
-        self.press(Qt.Key.Key_1)
-        self._fill(layer, ndimage.binary_opening(spill & ~ndimage.binary_dilation(mask, iterations=2)))
-        self.press(Qt.Key.Key_2)
+    def outline(self, layer: Labels, cell: np.ndarray, seen: np.ndarray, label: int) -> None:
+        """Make `cell` (Y, X), as far as it is `seen`, one cell called `label`.
+
+        The pieces that it is in are filled with the label, then what is missing is painted.
+        """
         layer.selected_label = label
-        self._fill(layer, ndimage.binary_erosion(mask, iterations=BRUSH // 2))
+        self.press(Qt.Key.Key_4)
+        for piece in _pieces_of(cell, layer.data, seen):
+            self.drag(layer, [piece])
+        layer.brush_size = BRUSH
+        self.press(Qt.Key.Key_2)
+        missing = ndimage.binary_dilation(cell & seen & (layer.data != label), iterations=2)
+        inside = ndimage.binary_erosion(cell | ~seen, _SQUARE, border_value=1)
+        self._fill(layer, cell & inside & missing & seen)
 
     def erase(self, layer: Labels, mask: np.ndarray) -> None:
         """Rub out what lies in `mask` (Y, X), but for lines a pixel wide."""
-        layer.brush_size = BRUSH - 2
+        layer.brush_size = BRUSH
         self.press(Qt.Key.Key_1)
-        self._fill(layer, ndimage.binary_opening(mask & (layer.data > 0)))
+        self._fill(layer, ndimage.binary_opening(mask & (layer.data > 0), _SQUARE))
 
     def _fill(self, layer: Labels, mask: np.ndarray) -> None:
-        for row in range(0, mask.shape[0], 3):
+        for row in range(0, mask.shape[0], 2):
             runs, count = ndimage.label(mask[row])
             for (run,) in ndimage.find_objects(runs, max_label=count):
                 self.drag(layer, [(row, run.start), (row, run.stop - 1)])
@@ -134,10 +139,11 @@ def find_region(truth: np.ndarray) -> tuple[slice, slice]:
 
 
 def wrong_cells(truth: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> list[np.ndarray]:
-    """Return the masks, as far as they are `seen`, of the true cells that the labels get wrong."""
+    """Return the masks of the true cells that the labels get wrong as far as they are `seen`."""
     found = []
     for cell in np.unique(truth[seen & (truth > 0)]):
-        mask = (truth == cell) & seen
+        whole = truth == cell
+        mask = whole & seen
         ids, counts = np.unique(labels[mask], return_counts=True)
         ious = [
             n / np.count_nonzero(mask | ((labels == i) & seen))
@@ -145,7 +151,7 @@ def wrong_cells(truth: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> list
             if i > 0
         ]
         if max(ious, default=0.0) < GOOD:
-            found.append(mask)
+            found.append(whole)
     return found
 
 
@@ -181,7 +187,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, seconds: int) -> dict[
     box = visible_box(viewer, labels(), panel.image.grid) if panel.image else None
     seen[tuple(slice(*side) for side in box or ())] = True
     for mask in wrong_cells(truth, before, seen):
-        hands.outline(labels(), mask, seen & (truth == 0), int(labels().data.max()) + 1)
+        hands.outline(labels(), mask, seen, int(labels().data.max()) + 1)
     hands.erase(labels(), seen & (truth == 0))
     shoot("3-corrected")
     hands.click(panel.step2.mark)
@@ -273,15 +279,16 @@ def _without(labels: np.ndarray, region: tuple[slice, slice]) -> np.ndarray:
     return outside
 
 
-def _box_around(mask: np.ndarray) -> np.ndarray:
-    box = np.zeros(mask.shape, bool)
-    ((rows, columns),) = ndimage.find_objects(mask.astype(np.uint8))
-    margin = 2 * BRUSH
-    box[
-        max(0, rows.start - margin) : rows.stop + margin,
-        max(0, columns.start - margin) : columns.stop + margin,
-    ] = True
-    return box
+def _pieces_of(cell: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> list[tuple[int, int]]:
+    """Return a point (row, column) of each labelled piece that lies mostly in a cell, where it is seen."""
+    points = []
+    for label in np.unique(labels[cell & seen & (labels > 0)]):
+        piece = labels == label
+        if 2 * np.count_nonzero(piece & cell) > np.count_nonzero(piece):
+            depth = ndimage.distance_transform_edt(piece & cell & seen)
+            row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+            points.append((int(row), int(column)))
+    return points
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Notices what the user changes in labels layers and tells the session."""
+"""Notices what the user changes in labels layers and tells the open images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 from superqt.utils import QSignalDebouncer
 
+from napari_unet.app.images import OpenImages
 from napari_unet.app.opened import Index
-from napari_unet.app.session import Session
 from napari_unet.ui.layers import key_of, labels_in, shown_plane
 
 PAUSE = 150
@@ -26,9 +26,9 @@ class EditWatch:
     comparison, of the planes shown meanwhile where the stack is large, of everything in `flush`.
     """
 
-    def __init__(self, viewer: Any, session: Session, parent: QObject) -> None:
+    def __init__(self, viewer: Any, images: OpenImages, parent: QObject) -> None:
         self._viewer = viewer
-        self._session = session
+        self._images = images
         self._layers: list[Labels] = []
         self._pending: dict[Labels, set[Index | None]] = {}
         self._pause = QSignalDebouncer(parent=parent)
@@ -72,7 +72,7 @@ class EditWatch:
         layer = event.source
         if layer not in self._layers:
             return
-        image = self._session.images.get(key_of(layer, "image") or "")
+        image = self._images.get(key_of(layer, "image") or "")
         if image is not None:
             whole = layer.data.size <= _SMALL or layer.n_edit_dimensions > 2
             plane = None if whole else shown_plane(self._viewer, layer, image.grid)
@@ -87,6 +87,6 @@ class EditWatch:
 
     def _compare(self, layer: Labels, plane: Index | None) -> None:
         key = key_of(layer, "image")
-        image = self._session.images.get(key or "")
+        image = self._images.get(key or "")
         if key is not None and image is not None:
-            self._session.note_edit(key, labels_in(layer, image.grid), plane)
+            self._images.note_edit(key, labels_in(layer, image.grid), plane)

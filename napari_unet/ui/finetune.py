@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from napari_unet.app.session import Trial
+from napari_unet.app.trial import Trial
 from napari_unet.core.params import FineTuneParams
 from napari_unet.ui.plot import LossPlot
 

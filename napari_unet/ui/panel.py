@@ -15,7 +15,8 @@ from superqt.utils import signals_blocked
 from napari_unet.app.files import PHOTO_ENDINGS, TIFF_ENDINGS
 from napari_unet.app.opened import OpenImage
 from napari_unet.app.project import Project
-from napari_unet.app.session import Activity, Session
+from napari_unet.app.runner import Activity
+from napari_unet.app.session import Session
 from napari_unet.app.worker import Worker
 from napari_unet.core.corrections import Box
 from napari_unet.core.progress import Progress
@@ -23,6 +24,7 @@ from napari_unet.ui import layers as shown
 from napari_unet.ui.correct import CorrectStep
 from napari_unet.ui.edits import EditWatch
 from napari_unet.ui.finetune import FineTuneStep
+from napari_unet.ui.guide import explain_no_learning, find_next_step, greet
 from napari_unet.ui.overlay import ReviewedOverlay
 from napari_unet.ui.run import Poster, RunBar
 from napari_unet.ui.segment import SegmentStep
@@ -52,7 +54,7 @@ class UNetPanel(QWidget):
             FineTuneStep(),
         )
         self.overlay = ReviewedOverlay(self.viewer)
-        self.watch = EditWatch(self.viewer, self.session, self)
+        self.watch = EditWatch(self.viewer, self.session.images, self)
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
         self._refresh_timer.timeout.connect(self.refresh)
         self._lay_out()
@@ -75,7 +77,7 @@ class UNetPanel(QWidget):
     @property
     def image(self) -> OpenImage | None:
         """The same image in the session, None where it is not open yet."""
-        return self.session.find(shown.source_of(self.layer)) if self.layer is not None else None
+        return self.session.images.find(shown.source_of(self.layer)) if self.layer is not None else None
 
     def segment(self) -> None:
         """Segment the chosen image, or the plane of it that is shown."""
@@ -90,11 +92,11 @@ class UNetPanel(QWidget):
 
     def mark_reviewed(self) -> None:
         """Mark what the canvas shows of the labels as right."""
-        self._with_view(self.session.mark_reviewed)
+        self._with_view(self.session.images.mark_reviewed)
 
     def unmark(self) -> None:
         """Take the mark off what the canvas shows."""
-        self._with_view(self.session.unmark)
+        self._with_view(self.session.images.unmark)
 
     def fine_tune(self) -> None:
         """Learn from the corrections."""
@@ -114,30 +116,31 @@ class UNetPanel(QWidget):
     def refresh(self) -> None:
         """Show the session as it is now."""
         session, layer, image = self.session, self.layer, self.image
-        busy = session.activity is not Activity.NOTHING
+        busy = session.run is not None
+        learning = session.runner.activity is Activity.LEARNING
         entry = session.model_entry
         self.step1.show_models(session.models, session.model)
         self.step1.show_grid(image.grid if image else None, entry.card.network.channels if entry else 1)
         self.step1.segment.setEnabled(layer is not None and session.model is not None and not busy)
         self.step2.show_image(image)
-        reason = self._why_not(image)
+        reason = explain_no_learning(image)
         self.step3.fine_tune.setEnabled(not reason and not busy)
         self.step3.show_reason(reason)
-        self.step3.show_trial(None if session.activity is Activity.LEARNING else session.trial)
+        self.step3.show_trial(None if learning else session.trial)
         self.step3.keep.setEnabled(not busy)
         self.step3.roll_back.setEnabled(not busy)
-        self.step3.plot.setVisible(bool(self.step3.plot.points) or session.activity is Activity.LEARNING)
+        self.step3.plot.setVisible(bool(self.step3.plot.points) or learning)
         if busy:
             self.run_bar.show_busy()
         else:
             self.run_bar.show_idle()
-        hint, button = self._next_step(image, busy=busy)
-        self.run_bar.say(session.notice or self._greeting(), hint, is_error=session.is_error)
+        hint, pointed = find_next_step(session, image, has_layer=layer is not None)
+        self.run_bar.say(session.notice or greet(session), hint, is_error=session.is_error)
         if image is not None and image.review is not None and self.overlay.layer is None:
             with signals_blocked(self.step2.show_reviewed):  # the user has removed the layer
                 self.step2.show_reviewed.setChecked(False)
         for candidate in (self.step1.segment, self.step3.fine_tune, self.step3.keep):
-            _point_at(candidate, pointed=candidate is button)
+            _point_at(candidate, pointed=candidate.objectName() == pointed)
 
     def event(self, event: QEvent | None) -> bool:
         """Go away for good when napari takes the panel out of its dock."""
@@ -179,7 +182,7 @@ class UNetPanel(QWidget):
         self.step1.image.currentIndexChanged.connect(self._choose)
         self.step1.model.activated.connect(self._use_model)
         self.step1.segment.clicked.connect(self.segment)
-        self.run_bar.cancel.clicked.connect(self.session.cancel)
+        self.run_bar.cancel.clicked.connect(self.session.runner.cancel)
         self.step2.mark.clicked.connect(self.mark_reviewed)
         self.step2.unmark.clicked.connect(self.unmark)
         self.step2.show_reviewed.toggled.connect(self._show_overlay)
@@ -188,12 +191,13 @@ class UNetPanel(QWidget):
         self.step3.roll_back.clicked.connect(self.session.roll_back)
 
     def _connect_session(self) -> None:
-        self.session.changed.connect(self._refresh_soon)
-        self.session.progress.connect(self._show_progress)
-        self.session.labels_replaced.connect(self._show_labels)
-        self.session.measured.connect(self._show_features)
-        self.session.reviewed.connect(self._tint)
-        self.session.flushing.connect(self.watch.flush)
+        runner, images = self.session.runner, self.session.images
+        runner.changed.connect(self._refresh_soon)
+        runner.progress.connect(self._show_progress)
+        images.labels_replaced.connect(self._show_labels)
+        images.measured.connect(self._show_features)
+        images.reviewed.connect(self._tint)
+        images.flushing.connect(self.watch.flush)
 
     def _connect_viewer(self) -> None:
         events = self.viewer.layers.events
@@ -210,36 +214,6 @@ class UNetPanel(QWidget):
     def _refresh_soon(self) -> None:
         self._refresh_timer.start()
 
-    def _why_not(self, image: OpenImage | None) -> str:
-        """Say why there is nothing to learn from yet; nothing where there is."""
-        if image is None or image.review is None:
-            return "Segment an image and correct some of its cells first."
-        if not image.has_corrections:
-            return "Correct some cells, or mark a view as reviewed, first."
-        return ""
-
-    def _next_step(self, image: OpenImage | None, *, busy: bool) -> tuple[str, QPushButton | None]:
-        """Return what the user should do next, and the button for it."""
-        trial = self.session.trial
-        if busy:
-            return "", None
-        if self.session.model is None:
-            return "Next: there is no model; install the package again.", None
-        if self.layer is None:
-            return "Next: open an image - drop it here, or take one from File > Open Sample.", self.step1.open
-        if trial is not None and trial.accepted:
-            return "Next: compare, then Keep or Roll back.", self.step3.keep
-        if image is None or image.review is None:
-            return "Next: press Segment.", self.step1.segment
-        if not image.has_corrections:
-            return "Next: correct what is wrong, mark what is right.", None
-        return "Next: press Fine-tune, or go on correcting.", self.step3.fine_tune
-
-    def _greeting(self) -> str:
-        if self.session.model is None:
-            return ""
-        return "Ready." if self.session.warm else "Getting the network ready…"
-
     def _use_model(self) -> None:
         path: Path | None = self.step1.model.currentData()
         if path is not None:
@@ -254,7 +228,7 @@ class UNetPanel(QWidget):
 
     def _choose(self) -> None:
         if self.layer is not None:
-            self.session.open_image(shown.source_of(self.layer))
+            self.session.images.open(shown.source_of(self.layer))
         self.refresh()
 
     def _choose_layer(self, layer: Image) -> None:
@@ -276,7 +250,7 @@ class UNetPanel(QWidget):
         self._fill_images()
         for key, image in list(self.session.images.items()):
             if self.watch.find(key) is None and not self._layers_of(image):
-                self.session.close_image(key)
+                self.session.images.close(key)
         self._refresh_soon()
 
     def _follow_selection(self, event: Any) -> None:
@@ -292,7 +266,7 @@ class UNetPanel(QWidget):
 
     def _layers_of(self, image: OpenImage) -> list[Image]:
         layers = shown.image_layers(self.viewer)
-        return [layer for layer in layers if self.session.find(shown.source_of(layer)) is image]
+        return [layer for layer in layers if self.session.images.find(shown.source_of(layer)) is image]
 
     def _show_labels(self, key: str, labels: Any) -> None:
         image = self.session.images[key]
@@ -337,9 +311,11 @@ class UNetPanel(QWidget):
         if box is not None:
             action(image.key, box)
         elif self.viewer.dims.ndisplay != 2:
-            self.session.refuse("In 3D nobody sees every pixel: switch to 2D, then mark plane by plane.")
+            self.session.runner.refuse(
+                "In 3D nobody sees every pixel: switch to 2D, then mark plane by plane."
+            )
         else:
-            self.session.refuse("The image is out of view: move back to it, then mark what you see.")
+            self.session.runner.refuse("The image is out of view: move back to it, then mark what you see.")
 
 
 def _preload() -> None:
@@ -366,13 +342,12 @@ def _ending(session: Session, watch: EditWatch, viewer: Any) -> Any:
     """Return what ends a panel's work once its widgets are gone; it keeps `watch` in being until then."""
 
     def end() -> None:
-        for signal in (
-            session.changed,
-            session.progress,
-            session.labels_replaced,
-            session.measured,
-            session.reviewed,
-        ):
+        runner, images = session.runner, session.images
+        shown_here = (
+            *(runner.changed, runner.progress),
+            *(images.labels_replaced, images.measured, images.reviewed),
+        )
+        for signal in shown_here:
             signal.disconnect()
         for key in KEYS:
             viewer.bind_key(key, None)

@@ -75,12 +75,12 @@ def source():
 def segment(session, loop, source, **options):
     session.segment(source, **options)
     loop.run_until(lambda: session.run is None)
-    return session.find(source)
+    return session.images.find(source)
 
 
 def test_segmenting_makes_a_review_on_the_disk(session, loop, source):
     shown = []
-    session.labels_replaced.connect(lambda key, labels: shown.append((key, labels)))
+    session.images.labels_replaced.connect(lambda key, labels: shown.append((key, labels)))
     image = segment(session, loop, source)
     assert [key for key, _ in shown] == [image.key]
     labels = shown[0][1]
@@ -96,9 +96,9 @@ def test_an_edit_becomes_a_record_of_its_box_only(session, loop, source):
     labels = image.review.labels.copy()
     labels[2:4, 5:9] = 9
     boxes = []
-    session.reviewed.connect(lambda _, box: boxes.append(box))
-    session.note_edit(image.key, labels)
-    session.note_edit(image.key, labels)
+    session.images.reviewed.connect(lambda _, box: boxes.append(box))
+    session.images.note_edit(image.key, labels)
+    session.images.note_edit(image.key, labels)
     assert boxes == [((2, 4), (5, 9))]
     loop.run_until(lambda: image.counts is not None and image.counts.reviewed_pixels == 8)
     assert image.writer.flush()
@@ -111,18 +111,18 @@ def test_edits_on_one_plane_are_found_on_that_plane_only(session, loop):
     image = segment(session, loop, stack)
     labels = image.review.labels.copy()
     labels[:, 0, 0] = 50
-    session.note_edit(image.key, labels, (1,))
+    session.images.note_edit(image.key, labels, (1,))
     assert image.review.changed()[:, 0, 0].tolist() == [False, True, False]
-    session.note_edit(image.key, labels)
+    session.images.note_edit(image.key, labels)
     assert image.review.changed()[:, 0, 0].all()
 
 
 def test_the_same_content_in_two_layers_is_one_image(session, loop, source):
     image = segment(session, loop, source)
     twin = Source(id="2", name="twin", data=source.data.copy())
-    session.open_image(twin)
-    loop.run_until(lambda: session.find(twin) is not None)
-    assert session.find(twin) is image
+    session.images.open(twin)
+    loop.run_until(lambda: session.images.find(twin) is not None)
+    assert session.images.find(twin) is image
 
 
 def test_an_image_open_in_another_window_is_refused(session, loop, source, tmp_path):
@@ -132,7 +132,7 @@ def test_an_image_open_in_another_window_is_refused(session, loop, source, tmp_p
     other_loop = Loop()
     other = Session(session.project, Worker("window_jobs", tmp_path / "log2"), other_loop.calls.put)
     try:
-        other.open_image(source)
+        other.images.open(source)
         other_loop.run_until(lambda: other.is_error)
         assert "another napari window" in other.notice
     finally:
@@ -145,13 +145,13 @@ def test_a_stroke_made_while_the_new_labels_are_merged_is_kept(session, loop, so
     painted[0, :5] = 33
 
     def paint_late():
-        session.note_edit(image.key, painted)
+        session.images.note_edit(image.key, painted)
 
     session.segment(source)
     loop.run_until(lambda: image.replacing)
     paint_late()
     shown = []
-    session.labels_replaced.connect(lambda _, labels: shown.append(labels))
+    session.images.labels_replaced.connect(lambda _, labels: shown.append(labels))
     loop.run_until(lambda: session.run is None)
     assert (shown[0][0, :5] == 33).all()
     assert image.review.reviewed()[0, :5].all()

@@ -129,8 +129,10 @@ def test_rebase_keeps_the_users_word(case: tuple[Review, np.ndarray]) -> None:
     kept, before = review.reviewed(), review.labels.copy()
     rebased = rebase(review, prediction)
     np.testing.assert_array_equal(rebased.labels[kept], before[kept])
+    np.testing.assert_array_equal(rebased.changed(), review.changed())
+    np.testing.assert_array_equal(rebased.marked, review.marked)
     np.testing.assert_array_equal(rebased.reviewed(), kept)
-    np.testing.assert_array_equal(rebased.marked, kept)
+    assert rebased.counts().changed_cells == review.counts().changed_cells
     assert not (rebased.labels[~kept & (prediction == 0)]).any()
 
 
@@ -154,7 +156,8 @@ def test_rebase_gives_no_new_cell_the_id_of_a_kept_one(case: tuple[Review, np.nd
 def test_rebase_never_merges_predicted_cells(case: tuple[Review, np.ndarray]) -> None:
     review, prediction = case
     rebased = rebase(review, prediction)
-    pairs = np.unique(np.stack([rebased.prediction, prediction]).reshape(2, -1), axis=1)
+    taken = ~review.reviewed()
+    pairs = np.unique(np.stack([rebased.prediction[taken], prediction[taken]]), axis=1)
     named = pairs[:, pairs[0] != 0]
     assert len(set(named[0])) == named.shape[1]
 
@@ -164,6 +167,15 @@ def test_without_corrections_a_new_prediction_is_taken_as_it_is(two_cells: Revie
     rebased = rebase(two_cells, prediction)
     np.testing.assert_array_equal(rebased.labels, prediction)
     assert not rebased.reviewed().any()
+
+
+def test_a_new_prediction_corrects_nothing_in_the_users_name(two_cells: Review) -> None:
+    mark(two_cells, two_cells.labels == 1)
+    two_cells.labels[two_cells.labels == 2] = 0
+    rebased = rebase(two_cells, np.full((40, 80), 4, np.int32))  # disagrees with all that was reviewed
+    assert rebased.counts().changed_cells == 1
+    unmark(rebased, ((0, 40), (0, 80)))
+    np.testing.assert_array_equal(rebased.reviewed(), two_cells.changed())
 
 
 def test_a_reviewed_cell_gets_no_rim_from_a_larger_prediction(two_cells: Review) -> None:

@@ -49,7 +49,7 @@ class Window:
 
     def settle(self) -> None:
         """Wait until nothing is being done and what is shown is up to date."""
-        self.wait(lambda: self.panel.session.run is None and not self.panel.session._to_count)
+        self.wait(lambda: self.panel.session.run is None and not self.panel.session.images.counting)
         self.qtbot.wait(50)
 
     def add_image(self, data: np.ndarray, **options: Any) -> Any:
@@ -96,7 +96,10 @@ class Window:
 
 @pytest.fixture(autouse=True)
 def no_garbage() -> Iterator[None]:
-    """Collects what a closed viewer leaves: its OpenGL objects must not be deleted in the next context."""
+    """Collects what a closed viewer leaves: its OpenGL objects must not be deleted in the next context.
+
+    A bare napari viewer with its layers and canvas is in reference cycles, with or without the panel.
+    """
     yield
     gc.collect()
 

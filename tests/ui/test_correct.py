@@ -15,7 +15,7 @@ def test_a_stroke_is_on_the_disk_at_once(window, cells):
     window.wait(lambda: window.on_disk().labels[10, 80] == 77, seconds=5)
     window.settle()
     np.testing.assert_array_equal(window.on_disk().labels, labels.data)
-    assert window.panel.step2.counts.text().startswith("1 cell corrected, 1 of 31 reviewed")
+    assert window.panel.step2.counts.text().startswith("1 cell corrected, 1 of 31 cells reviewed")
     assert window.panel.step2.saved.text() == "saved"
 
 
@@ -40,7 +40,7 @@ def test_an_undo_on_a_hidden_layer_is_noticed_before_the_fine_tuning(window, cel
     window.wait(lambda: window.panel.image.counts.changed_cells == 1)
     labels.visible = False
     labels.undo()
-    window.panel.session.flushing.emit()
+    window.panel.session.images.flushing.emit()
     assert not window.review.changed().any()
 
 
@@ -177,6 +177,6 @@ def test_closing_takes_the_last_stroke(open_window, cells, close):
     else:
         window.viewer.window.remove_dock_widget(window.panel)
     window.panel = None
-    window.wait(lambda: session._closed)
+    window.wait(lambda: session.closed)
     assert record.load_review().labels[10, 80] == 77
     window.wait(lambda: not session.worker.alive)

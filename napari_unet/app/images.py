@@ -1,0 +1,220 @@
+"""The images that a window has open: opening them, taking corrections, counting, putting in new labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from psygnal import Signal
+
+from napari_unet.app.opened import Index, OpenImage, Source, open_image
+from napari_unet.app.project import Project
+from napari_unet.app.runner import Run, Runner
+from napari_unet.core.corrections import Box, Labels, Review, mark, unmark
+from napari_unet.core.errors import InputError
+
+
+class OpenImages(Mapping[str, OpenImage]):
+    """The open images by key. Used from the runner's thread; what takes time is done in the background.
+
+    Signals: `labels_replaced(key, labels)` when a window should show new labels, an array that it may keep;
+    `reviewed(key, box)` when pixels were changed, marked or unmarked; `measured(key)` when there are new
+    counts and features; `flushing()` before labels are needed: whoever shows them calls `note_edit` at once.
+    """
+
+    labels_replaced = Signal(str, object)
+    reviewed = Signal(str, object)
+    measured = Signal(str)
+    flushing = Signal()
+
+    __hash__ = object.__hash__
+
+    def __init__(self, project: Project, runner: Runner) -> None:
+        self._project = project
+        self._runner = runner
+        self._images: dict[str, OpenImage] = {}
+        self._held: dict[str, OpenImage] = {}  # the background thread's own
+        self._to_count: set[str] = set()
+        self._closed = False
+
+    def __getitem__(self, key: str) -> OpenImage:
+        return self._images[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._images)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def counting(self) -> bool:
+        """Whether any image waits to be counted."""
+        return bool(self._to_count)
+
+    def find(self, source: Source) -> OpenImage | None:
+        """Return the open image of a source, None where it is not open yet."""
+        return next((image for image in self.values() if any(source.is_same(s) for s in image.sources)), None)
+
+    def open(
+        self, source: Source, then: Callable[[OpenImage], object] = lambda _: None, run: Run | None = None
+    ) -> None:
+        """Open an image, call `then(image)`; `labels_replaced` comes first where there is a review of it."""
+        known = self.find(source)
+        if known is not None:
+            then(known)
+            return
+
+        def find_or_open() -> OpenImage:
+            image = open_image(self._project, source, self._held)
+            self._held[image.key] = image
+            return image
+
+        def finish(image: OpenImage) -> None:
+            if image.key not in self:
+                self._welcome(image)
+            elif not any(source.is_same(s) for s in image.sources):
+                image.sources.append(source)
+            self._runner.changed.emit()
+            then(image)
+
+        self._runner.later(find_or_open, finish, run=run)
+
+    def close(self, key: str) -> None:
+        """Let go of an image; its corrections are written in the background first."""
+        image = self._images.pop(key, None)
+        if image is not None:
+            self._runner.later(lambda: self._release(image), lambda _: None)
+
+    def close_all(self) -> None:
+        """Write all corrections; no more are taken."""
+        self._closed = True
+        for image in list(self._held.values()):
+            if image.writer is not None:
+                image.writer.close(timeout=5)
+
+    def note_edit(self, key: str, labels: Labels, plane: Index | None = None) -> None:
+        """Take what the user changed: `labels` is the whole array now, compared with the one last known.
+
+        `plane` restricts the comparison. What changed goes to the disk in the background.
+        """
+        image = self.get(key)
+        if image is None or image.review is None or self._closed:
+            return
+        try:
+            box = image.note(labels, plane)
+            if box is not None:
+                self.reviewed.emit(key, box)
+                self._count(image)
+                self._runner.changed.emit()
+        except InputError as error:
+            self._runner.refuse(str(error))
+
+    def mark_reviewed(self, key: str, box: Box) -> None:
+        """Note that the labels in a box are right as they are."""
+        self._mark(key, box, mark, "What you see is marked.")
+
+    def unmark(self, key: str, box: Box) -> None:
+        """Take back what `mark_reviewed` noted in a box."""
+        self._mark(key, box, unmark, "What you see is no longer marked.")
+
+    def replace_review(
+        self,
+        run: Run,
+        image: OpenImage,
+        compute: Callable[[Review | None], Review],
+        *,
+        model: str,
+        adopted: Callable[[Review | None], object] = lambda _: None,
+        describe: Callable[[], str],
+    ) -> None:
+        """End a run by a new review, computed of the present one: on the disk, here, and in the window.
+
+        `model` names whose labels they are. `adopted(old)` is called when that is done; `describe()` gives
+        the sentence once the cells are counted.
+        """
+        self.flushing.emit()
+        snapshot, had_writer = image.snapshot(), image.writer is not None
+        image.replacing = True
+
+        def work() -> tuple[Review, Labels]:
+            review = compute(snapshot)
+            image.begin(review, model)
+            return review, review.labels.copy()
+
+        def adopt(made: tuple[Review, Labels]) -> None:
+            review, labels = made
+            self._runner.end(run)
+            if image.key not in self:
+                return
+            self.flushing.emit()
+            old = image.adopt(review, labels, snapshot)
+            if not had_writer:
+                self._listen(image)
+            adopted(old)
+            self.labels_replaced.emit(image.key, labels)
+            self._count(image, lambda: self._runner.say(describe()))
+
+        def give_up() -> None:
+            image.replacing = False
+
+        self._runner.later(work, adopt, run=run, give_up=give_up, post=self._runner.post_gently)
+
+    def _welcome(self, image: OpenImage) -> None:
+        self._images[image.key] = image
+        if image.problem:
+            self._runner.refuse(image.problem)
+        if image.writer is not None:
+            self._listen(image)
+        if image.review is not None:
+            self.labels_replaced.emit(image.key, image.review.labels.copy())
+            self._count(image)
+            self._runner.say(f"Your corrections of {image.edited} are back.")
+
+    def _listen(self, image: OpenImage) -> None:
+        def written() -> None:
+            image.save_error = ""
+            self._runner.changed.emit()
+
+        def failed(message: str) -> None:
+            image.save_error = message
+            self._runner.refuse(message)
+
+        assert image.writer is not None
+        image.writer.written.connect(lambda: self._runner.post(written))
+        image.writer.failed.connect(lambda message: self._runner.post(partial(failed, message)))
+
+    def _release(self, image: OpenImage) -> None:
+        self._held.pop(image.key, None)
+        if image.writer is not None:
+            image.writer.close()
+
+    def _mark(self, key: str, box: Box, change: Callable[[Review, Box], Box | None], said: str) -> None:
+        image = self.get(key)
+        if image is None or image.review is None:
+            return
+        changed = image.mark(change, box)
+        if changed is not None:
+            self.reviewed.emit(key, changed)
+            self._count(image)
+            self._runner.say(said)
+
+    def _count(self, image: OpenImage, then: Callable[[], object] = lambda: None) -> None:
+        """Count and measure in the background; changes that come before it begins are counted with it."""
+        if image.key in self._to_count:
+            then()
+            return
+        self._to_count.add(image.key)
+
+        def work() -> Any:
+            self._to_count.discard(image.key)
+            return image.count()
+
+        def finish(counted: Any) -> None:
+            if counted is not None:
+                image.counts, image.features = counted
+            then()
+            self.measured.emit(image.key)
+            self._runner.changed.emit()
+
+        self._runner.later(work, finish)

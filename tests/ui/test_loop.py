@@ -1,0 +1,135 @@
+"""The whole loop as a user goes through it: a real window, a real worker, a real network, mouse and keys."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
+
+from napari_unet import evaluate
+from napari_unet.app.files import read_labels
+from napari_unet.ui.demo import wrong_cells
+from napari_unet.ui.finetune import read_score
+
+from .tiny_model import LINE, PITCH, RADIUS, draw_discs
+
+CORRECTED = slice(0, 5 * PITCH)
+"""The columns that the user looks at; the others are only ever seen by the network."""
+UNSEEN = slice(CORRECTED.stop, None)
+PATIENCE = 180
+
+
+@pytest.fixture
+def parent(project):
+    """The only model of the project: it finds what is bright."""
+    for path in project.models_folder.glob("*.keras"):
+        path.unlink()
+    path = project.models_folder / "bright.keras"
+    program = Path(__file__).with_name("tiny_model.py")
+    subprocess.run([sys.executable, str(program), str(path), "120"], check=True, capture_output=True)
+    return path
+
+
+def score_unseen(labels, truth):
+    return evaluate(labels[:, UNSEEN], truth[:, UNSEEN])
+
+
+def open_by_button(window, path, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(path)], ""))
+    window.hands.click(window.panel.step1.open)
+    window.wait(lambda: window.panel.image is not None)
+    window.qtbot.wait(100)
+
+
+def correct(window, truth):
+    """Rub out the line, paint the cells that are missing, mark what the canvas shows; return what it is."""
+    labels, hands = window.labels, window.hands
+    hands.look_at(labels, (slice(0, len(truth)), CORRECTED))
+    first, last = labels.corner_pixels.astype(int)
+    seen = np.zeros(truth.shape, bool)
+    seen[first[0] : last[0] + 1, first[1] : last[1] + 1] = True
+    seen &= np.arange(truth.shape[1]) < UNSEEN.start
+    hands.press(Qt.Key.Key_1)
+    labels.brush_size = LINE + 4
+    columns = np.flatnonzero(seen[2 * PITCH])
+    hands.drag(labels, [(2 * PITCH, column) for column in (*columns[:-1:8], columns[-1])])
+    hands.press(Qt.Key.Key_2)
+    labels.brush_size = 2 * RADIUS
+    for cell in wrong_cells(truth, labels.data, seen):
+        hands.press(Qt.Key.Key_M)
+        centre = np.argwhere(truth == truth[cell][0]).mean(axis=0)
+        hands.drag(labels, [centre, centre])
+    hands.click(window.panel.step2.mark)
+    window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
+    window.settle()
+    return seen
+
+
+def fine_tune(window):
+    window.hands.click(window.panel.step3.fine_tune)
+    session = window.panel.session
+    window.wait(lambda: session.is_error or (session.trial and session.run is None), PATIENCE)
+    window.settle()
+    assert session.trial is not None, session.notice
+    return session.trial
+
+
+@pytest.mark.timeout(900)
+def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypatch):
+    image, truth, _ = draw_discs(5, 9, seed=3)
+    path = tmp_path / "discs.tif"
+    tifffile.imwrite(path, image)
+    window = open_window("napari_unet.app.jobs")
+    panel = window.panel
+    open_by_button(window, path, monkeypatch)
+
+    window.hands.click(panel.step1.segment)
+    window.wait(lambda: panel.session.run is None and panel.image.counts is not None, PATIENCE)
+    window.settle()
+    predicted = window.labels.data.copy()
+    before = score_unseen(predicted, truth)
+    assert before.missed >= 8  # of 20
+
+    seen = correct(window, truth)
+    corrected = window.labels.data.copy()
+    reviewed = window.review.reviewed()
+    assert evaluate(corrected * seen, truth * seen).ap50 == 1
+    assert not corrected[2 * PITCH][seen[2 * PITCH]].any()
+    assert reviewed[seen].all()
+    assert not reviewed[:, UNSEEN].any()
+    np.testing.assert_array_equal(corrected[:, UNSEEN], predicted[:, UNSEEN])
+
+    panel.step3.seconds.setValue(10)
+    trial = fine_tune(window)
+    after = window.labels.data.copy()
+    assert trial.accepted
+    for name in ("ap50", "mean_ap"):
+        assert read_score(trial.result["after"], name) > read_score(trial.result["before"], name)
+    assert score_unseen(after, truth).ap50 > before.ap50 + 0.1
+    assert score_unseen(after, truth).missed < before.missed
+    np.testing.assert_array_equal(after[reviewed], corrected[reviewed])
+
+    window.hands.click(panel.step3.roll_back)
+    window.settle()
+    np.testing.assert_array_equal(window.labels.data, corrected)
+    np.testing.assert_array_equal(window.review.reviewed(), reviewed)
+    assert panel.step1.model.currentData() == parent
+    assert not trial.model.exists()
+
+    fine_tune(window)
+    window.hands.click(panel.step3.keep)
+    window.settle()
+    kept = panel.step1.model.currentData()
+    assert kept == parent.with_name("bright-1.keras")
+    assert score_unseen(window.labels.data, truth).ap50 > before.ap50 + 0.1
+    np.testing.assert_array_equal(window.labels.data[reviewed], corrected[reviewed])
+
+    program = [sys.executable, "-m", "napari_unet.cli", "segment", str(path)]
+    options = ["--model", str(kept), "--output", str(tmp_path / "again")]
+    subprocess.run(program + options, check=True, capture_output=True)
+    again = read_labels(tmp_path / "again" / path.name)
+    np.testing.assert_array_equal(again[:, UNSEEN] > 0, window.labels.data[:, UNSEEN] > 0)
