@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unet.app.models import DEFAULT_MODEL, find_model
 from napari_unet.core.axes import PlaneGrid, plan_planes
-from napari_unet.core.corrections import as_labels
+from napari_unet.core.corrections import as_labels, ignore_crumbs
 from napari_unet.core.errors import InputError
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import check_pixels
@@ -196,11 +196,14 @@ def _corrected_planes(
             f"shape {image.shape}: they need the shape {grid.label_shape}."
         )
     channel = _check_channels(grid, channel, model)
-    return [
-        CorrectedPlane(grid.plane(image, index, channel), number_cells(truth[where]), mask[where])
-        for index in grid.indices()
-        if mask[where := grid.select(index)].any()
-    ]
+    planes = []
+    for index in grid.indices():
+        where = grid.select(index)
+        seen = ignore_crumbs(truth[where], mask[where])
+        if seen.any():
+            cells = number_cells(truth[where])
+            planes.append(CorrectedPlane(grid.plane(image, index, channel), cells, seen))
+    return planes
 
 
 Request = dict[str, Any]

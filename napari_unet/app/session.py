@@ -229,7 +229,7 @@ class Session:
 
             def describe() -> str:
                 if (trial := self._trial_of(image, model)) is not None:
-                    return f"{trial.reason} The labels are the new model's: keep it or roll back."
+                    return trial.reason
                 return _describe(image.counts.cells if image.counts else 0, result)
 
             self.images.replace_review(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter
+
+import numpy as np
 
 from napari_unet.app.files import match_by_stem, read_image, read_labels
 from napari_unet.core.axes import plan_planes
 from napari_unet.core.card import ModelCard
 from napari_unet.core.errors import InputError
-from napari_unet.core.metrics import Scores
+from napari_unet.core.metrics import Scores, evaluate
 from napari_unet.core.normalise import check_pixels, normalise
 from napari_unet.core.params import PRESETS, InstanceParams, TrainParams
 from napari_unet.core.sampling import TrainingImage
@@ -68,7 +69,7 @@ def train_from_folders(
     """
     from napari_unet.nn.archive import save_network
     from napari_unet.nn.calibration import calibrate_instances
-    from napari_unet.nn.recipe import measure_object_size, score, train
+    from napari_unet.nn.recipe import measure_object_size, segment_images, train
 
     if preset not in PRESETS:
         raise InputError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)}.")
@@ -76,9 +77,11 @@ def train_from_folders(
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
     params = params or TrainParams()
     images = load_training_images(folders)
-    held = load_training_images(validation) if validation else images[::_VALIDATION_EVERY]
-    if not validation and len(images) > 1:
-        images = [image for i, image in enumerate(images) if i % _VALIDATION_EVERY]
+    held = {_name_folder(folder): load_training_images([(folder, labels)]) for folder, labels in validation}
+    if not validation:
+        held = {"every eighth image": images[::_VALIDATION_EVERY]}
+        images = [image for i, image in enumerate(images) if i % _VALIDATION_EVERY] or images
+    every_held = [image for part in held.values() for image in part]
     network, outputs = PRESETS[preset]
     card = ModelCard(
         name=output.stem,
@@ -88,33 +91,38 @@ def train_from_folders(
         object_size=measure_object_size([image.labels for image in images]),
         instances=InstanceParams(),
     )
-    start = perf_counter()
-    model = train(
-        card,
-        images,
-        held,
-        params,
-        folder=checkpoints or output.with_suffix(".training"),
-        on_step=on_step,
-    )
+    folder = checkpoints or output.with_suffix(".training")
+    model = train(card, images, every_held, params, folder=folder, on_step=on_step)
     model = calibrate_instances(model, images)
-    scores = score(model, held)
+    found = {name: segment_images(model, part) for name, part in held.items()}
+    truth = {name: [image.labels for image in part] for name, part in held.items()}
+    scores = evaluate(
+        [p for part in found.values() for p in part], [t for part in truth.values() for t in part]
+    )
+    parts = {
+        name: {"images": len(part), **evaluate(part, truth[name]).model_dump()}
+        for name, part in found.items()
+    }
     card = model.card.model_copy(
         update={
             "training": {
                 "data": data,
                 "images": len(images),
-                "cells": int(sum(len(set(image.labels.ravel().tolist()) - {0}) for image in images)),
+                "cells": sum(len(np.unique(image.labels[image.labels > 0])) for image in images),
                 "preset": preset,
                 "recipe": params.model_dump(),
-                "seconds": round(perf_counter() - start),
             },
-            "scores": {"validation": {"images": len(held), **scores.model_dump()}},
+            "scores": {"validation": {"images": len(every_held), **scores.model_dump()}, **parts},
             "versions": software_versions(),
         }
     )
     save_network(model.network, card, output)
     return card, scores
+
+
+def _name_folder(folder: Path) -> str:
+    """Return a name for a data set that gives nothing away of where it lies."""
+    return "/".join(folder.resolve().parts[-3:])
 
 
 def software_versions() -> dict[str, str]:

@@ -25,6 +25,8 @@ Ids = npt.NDArray[np.int64]
 _BLOCK = 1 << 18  # elements compared at a time: they stay in the processor's cache
 SLIVER = 0.25
 """A piece of a predicted cell smaller than this part of it is no cell of its own."""
+CRUMB = 0.05
+"""A piece of a label smaller than this part of a typical cell is a slip of the brush, not a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,20 @@ def rebase(review: Review, prediction: Labels) -> Review:
         labels=np.where(kept, review.labels, outside),
         marked=review.marked.copy(),
     )
+
+
+def ignore_crumbs(labels: Labels, reviewed: Mask) -> Mask:
+    """Return `reviewed` (Y, X) without the crumbs that a brush leaves beside cells of `labels` (Y, X).
+
+    A crumb is a connected piece of a label with less than `CRUMB` of the median piece's area.
+    """
+    pieces = label_pieces(labels, background=0, connectivity=2)
+    areas = np.bincount(pieces.ravel())
+    if areas.size < 2:
+        return reviewed
+    crumbs = areas < CRUMB * np.median(areas[1:])
+    crumbs[0] = False
+    return reviewed & ~crumbs[pieces]
 
 
 def _require_shape(array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:

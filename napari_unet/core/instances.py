@@ -13,7 +13,7 @@ from napari_unet.core.targets import distance as cell_depth
 Float32 = NDArray[np.float32]
 
 _FILLED_HOLE = 0.25
-_SMOOTHING = 1.0  # px; a ripple of the transposed convolutions is no core
+_SMOOTHING = 1.5  # px; a ripple of the transposed convolutions is no core
 
 
 def label_instances(
@@ -22,9 +22,9 @@ def label_instances(
     """Return the cells (Y, X) drawn by output maps (Y, X, len(outputs)).
 
     Markers are the connected cores of cells; a watershed grows them to the foreground's edge. The cores
-    are where the predicted distance map, lowered along predicted borders, exceeds ``params.marker``;
-    without these maps, where the foreground's own distance transform does. ``object_size`` is a typical
-    cell's diameter in px; objects much smaller are dropped.
+    are where the predicted distance map exceeds ``params.marker``; without that map, where the
+    foreground's own distance transform, lowered along predicted borders if there are any, does.
+    ``object_size`` is a typical cell's diameter in px; objects much smaller are dropped.
     """
     named = {name: maps[..., index] for index, name in enumerate(outputs)}
     inside = named["foreground"] > params.foreground
@@ -40,14 +40,11 @@ def label_instances(
 
 def _cell_cores(named: dict[str, Float32], inside: NDArray[np.bool_]) -> Float32:
     """Return a landscape (Y, X) in [0, 1], high in the middle of cells and low between them."""
-    landscape = named.get("distance")
-    if landscape is None:
-        components, _ = ndimage.label(inside)
-        landscape = cell_depth(components.astype(np.int32))
-    landscape = ndimage.gaussian_filter(landscape, _SMOOTHING)
-    if "border" in named:
-        landscape = landscape * (1 - named["border"])
-    return landscape
+    if "distance" in named:
+        return ndimage.gaussian_filter(named["distance"], _SMOOTHING)
+    pieces, _ = ndimage.label(inside)
+    landscape = ndimage.gaussian_filter(cell_depth(pieces.astype(np.int32)), _SMOOTHING)
+    return landscape * (1 - named["border"]) if "border" in named else landscape
 
 
 def _add_coreless(cores: NDArray[np.int32], inside: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -29,12 +29,14 @@ def measure_object_size(labels: Sequence[Labels]) -> float | None:
     return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else None
 
 
+def segment_images(model: Model, images: Sequence[TrainingImage]) -> list[Labels]:
+    """Segment images that are at the network's scale."""
+    return [model.label(model.predict_maps(image.image)) for image in images]
+
+
 def score(model: Model, images: Sequence[TrainingImage]) -> Scores:
     """Segment images that are at the network's scale and score them against their labels."""
-    return evaluate(
-        [model.label(model.predict_maps(i.image)) for i in images],
-        [i.labels for i in images],
-    )
+    return evaluate(segment_images(model, images), [image.labels for image in images])
 
 
 def train(

@@ -320,7 +320,8 @@ class UNetPanel(QWidget):
 
 def _preload() -> None:
     """Do now, on another thread, what napari would do with its first labels layer, for 0.1 s."""
-    import_module("pandas")
+    for name in ("pandas", "skimage.color", "skimage.exposure"):
+        import_module(name)
     import_module("vispy.visuals.line.dash_atlas").DashAtlas()  # fills a cache
 
 

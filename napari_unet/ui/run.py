@@ -45,7 +45,10 @@ class Poster(QObject):
         if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
             function()
         else:
-            QTimer.singleShot(_STROKE_POLL, self, lambda: self._call_between_strokes(function))
+            timer = QTimer(self, singleShot=True)
+            timer.timeout.connect(lambda: self._call_between_strokes(function))
+            timer.timeout.connect(timer.deleteLater)
+            timer.start(_STROKE_POLL)
 
     def _call(self, function: Callable[[], object]) -> None:
         function()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_unet.core.corrections import Review, changed_box, mark, rebase, unmark
+from napari_unet.core.corrections import Review, changed_box, ignore_crumbs, mark, rebase, unmark
 from napari_unet.core.errors import InputError
 
 SHAPES = st.sampled_from([(6,), (5, 7), (1, 1), (12, 9), (2, 6, 5), (2, 2, 4, 4)])
@@ -225,3 +225,17 @@ def test_a_prediction_of_another_shape_is_refused_and_changes_nothing(two_cells:
     with pytest.raises(InputError, match="one shape"):
         rebase(two_cells, np.zeros((40, 81), np.int32))
     np.testing.assert_array_equal(two_cells.labels, before)
+
+
+def test_crumbs_of_the_brush_are_not_taken_for_cells() -> None:
+    labels = np.zeros((60, 60), np.int32)
+    labels[5:25, 5:25] = 1
+    labels[30:50, 30:50] = 2
+    labels[40, 10] = 3
+    labels[55, 55:57] = 2
+    reviewed = ignore_crumbs(labels, np.ones(labels.shape, np.bool_))
+    assert not reviewed[40, 10]
+    assert not reviewed[55, 55:57].any()
+    assert reviewed.sum() == labels.size - 3
+    assert not ignore_crumbs(labels, np.zeros(labels.shape, np.bool_)).any()
+    assert ignore_crumbs(np.zeros((4, 4), np.int32), np.ones((4, 4), np.bool_)).all()

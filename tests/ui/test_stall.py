@@ -14,6 +14,8 @@ from napari_unet.app.models import find_model
 TICK = 5  # ms
 LIMIT = 100  # ms
 STEPS = 20
+MOST = 300  # ms; however busy the machine
+REST = 5000  # ms
 SCHEDULE = Path("/proc/thread-self/schedstat")
 """Where Linux counts, in nanoseconds, for how long this thread ran and for how long it waited to run."""
 
@@ -56,14 +58,12 @@ class Pulse:
 
 
 @pytest.mark.timeout(900)
-def test_the_event_loop_never_stalls(
-    bundled_model, open_window, project, qtbot, capsys, record_property
-):
+def test_the_event_loop_never_stalls(bundled_model, open_window, project, capsys, record_property):
     for path in project.models_folder.glob("*.keras"):
         path.unlink()
     shutil.copy(bundled_model, project.models_folder)
     window = open_window("napari_unet.app.jobs")
-    panel, session, start = window.panel, window.panel.session, time.perf_counter()
+    panel, session = window.panel, window.panel.session
     window.add_image(read_image(sample_path("nuclei")).data)
     stalls, pulse = {}, Pulse()
 
@@ -88,18 +88,27 @@ def test_the_event_loop_never_stalls(
     stalls["train"] = pulse.longest
     assert len(panel.step3.plot.points) >= STEPS / 2, session.notice
 
-    pulse.begin()
-    qtbot.wait(round(1000 * min(time.perf_counter() - start, 10)))
-    idle = pulse.longest
+    control = stall_without_us(window, pulse)
     pulse.timer.stop()
-
     with capsys.disabled():
-        print(f"\nlongest stall of the event loop; of an idle window: {idle}")
+        print(f"\nlongest stall of the event loop; without the plugin: {control}")
         for phase, stall in stalls.items():
             print(f"  {phase}: {stall}")
             record_property(f"longest stall, {phase}", stall.own)
     for phase, stall in stalls.items():
-        assert stall.own <= max(LIMIT, 3 * idle.own), phase
+        assert stall.own <= max(LIMIT, min(2 * control.own, MOST)), phase
+
+
+def stall_without_us(window, pulse: Pulse) -> Stall:
+    """Return the longest stall of a window that rests a while and then is given layers of labels."""
+    pulse.begin()
+    window.qtbot.wait(REST)
+    for _ in range(3):
+        layer = window.viewer.add_labels(window.labels.data.copy())
+        window.qtbot.wait(200)
+        window.viewer.layers.remove(layer)
+        window.qtbot.wait(200)
+    return pulse.longest
 
 
 @pytest.fixture
