@@ -68,7 +68,6 @@ def train_from_folders(
     interrupted run goes on from ``checkpoints`` (default: ``<output>.training`` beside the output).
     """
     from napari_unet.nn.archive import save_network
-    from napari_unet.nn.calibration import calibrate_instances
     from napari_unet.nn.recipe import measure_object_size, segment_images, train
 
     if preset not in PRESETS:
@@ -93,7 +92,6 @@ def train_from_folders(
     )
     folder = checkpoints or output.with_suffix(".training")
     model = train(card, images, every_held, params, folder=folder, on_step=on_step)
-    model = calibrate_instances(model, images)
     found = {name: segment_images(model, part) for name, part in held.items()}
     truth = {name: [image.labels for image in part] for name, part in held.items()}
     scores = evaluate(

@@ -101,14 +101,14 @@ class InstanceParams(Params):
         description="Lower finds larger and fainter cells.",
     )
     marker: float = Field(
-        0.5,
+        0.47,
         title="Splitting threshold",
         ge=0.05,
         le=0.95,
         description="Higher separates touching cells more readily.",
     )
     min_area: float = Field(
-        0.05,
+        0.1,
         title="Smallest cell",
         ge=0,
         le=1,

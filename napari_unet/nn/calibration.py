@@ -13,7 +13,7 @@ from napari_unet.core.proof import score_reviewed
 from napari_unet.core.sampling import TrainingImage
 from napari_unet.nn.predictor import Model
 
-MARKERS = (0.5, 0.45, 0.4, 0.6, 0.3)
+MARKERS = (0.5, 0.4, 0.6, 0.3)
 SMALLEST = (0.05, 0.1, 0.2)
 _MOST_IMAGES = 16
 
