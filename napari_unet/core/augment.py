@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from napari_unet.core.normalise import normalise
 from napari_unet.core.params import AugmentParams
+from napari_unet.core.tiling import mirror
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -70,18 +71,10 @@ def warp_image(image: Float32, coordinates: Float64) -> Float32:
 def warp_labels(labels: NDArray[np.generic], coordinates: Float64) -> NDArray[np.generic]:
     """Sample labels or a mask (Y, X) at ``coordinates`` (2, y, x) by nearest neighbour, mirrored beyond."""
     rows, columns = (
-        _mirror(np.rint(axis).astype(np.intp), size)
+        mirror(np.rint(axis).astype(np.intp), size)
         for axis, size in zip(coordinates, labels.shape, strict=True)
     )
     return labels[rows, columns]
-
-
-def _mirror(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    if size == 1:
-        return np.zeros_like(index)
-    period = 2 * (size - 1)
-    folded = np.mod(index, period)
-    return np.minimum(folded, period - folded)
 
 
 def change_grey_values(tile: Float32, rng: np.random.Generator, params: AugmentParams) -> Float32:

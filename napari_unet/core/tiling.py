@@ -68,7 +68,11 @@ def _read(start: int, side: int, halo: Span) -> Span:
 
 def mirror_indices(span: Span, size: int) -> NDArray[np.intp]:
     """Return the pixels of an axis of ``size`` seen at ``span``, mirrored about the first and last pixel."""
-    positions = np.arange(*span)
+    return mirror(np.arange(*span), size)
+
+
+def mirror(positions: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Fold any integer positions into an axis of ``size``, mirrored about the first and last pixel."""
     if size == 1:
         return np.zeros_like(positions)
     period = 2 * (size - 1)
