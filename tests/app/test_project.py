@@ -303,13 +303,14 @@ for number in range(4096):
     if number % 3 == 0:
         assert writer.flush()
         print(number + 1, flush=True)
+sys.stdin.read()  # until it is killed
 """
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.03, 0.1, 0.25, 0.6])
 def test_a_killed_window_loses_nothing_that_was_written(tmp_path: Path, delay: float) -> None:
     command = [sys.executable, "-c", CHILD, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         written = int(child.stdout.readline())
         time.sleep(delay)
