@@ -14,7 +14,6 @@ from napari_unet.app.models import find_model
 TICK = 5  # ms
 LIMIT = 100  # ms
 STEPS = 20
-MOST = 300  # ms; however busy the machine
 REST = 5000  # ms
 SCHEDULE = Path("/proc/thread-self/schedstat")
 """Where Linux counts, in nanoseconds, for how long this thread ran and for how long it waited to run."""
@@ -96,7 +95,7 @@ def test_the_event_loop_never_stalls(bundled_model, open_window, project, capsys
             print(f"  {phase}: {stall}")
             record_property(f"longest stall, {phase}", stall.own)
     for phase, stall in stalls.items():
-        assert stall.own <= max(LIMIT, min(2 * control.own, MOST)), phase
+        assert stall.own <= max(LIMIT, 2 * control.own), phase
 
 
 def stall_without_us(window, pulse: Pulse) -> Stall:
