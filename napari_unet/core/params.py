@@ -228,7 +228,13 @@ class FineTuneParams(Params):
         json_schema_extra=_unit("px"),
     )
     batch: int = Field(4, title="Batch", ge=1, le=64, description="Tiles per step.")
-    learning_rate: float = Field(1e-3, title="Learning rate", gt=0, le=1, description="Peak.")
+    learning_rate: float = Field(
+        1e-3,
+        title="Learning rate",
+        gt=0,
+        le=1,
+        description="Peak, for a parent that does badly; down to a tenth of it for one that does well.",
+    )
     held_out: float = Field(
         0.25,
         title="Held out",

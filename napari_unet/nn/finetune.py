@@ -28,6 +28,7 @@ _WARM_UP = 0.1
 _AVERAGE = 0.95
 _SEPARATION = (4.0, 5.0)
 _FEWEST_STEPS = 10
+_LOWEST_RATE = 0.1  # share of the learning rate that is left where the parent makes no mistake
 _SCORINGS_AFTER = 2  # the fitting of thresholds and the comparison cost about one scoring each
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
@@ -75,8 +76,9 @@ def fine_tune_planes(
 ) -> FineTuneResult:
     """Fine-tune ``parent`` on the reviewed pixels of ``planes`` and compare the two.
 
-    Part of the corrections is held out for the comparison, or ``validation`` serves. The time limit counts
-    from ``started`` (perf_counter). What ``report`` raises ends the work; the parent is left as it was.
+    Part of the corrections is held out for the comparison, or ``validation`` serves. The better the parent
+    does there, the lower the learning rate: what is right already is not to be unlearnt. The time limit
+    counts from ``started`` (perf_counter). What ``report`` raises ends the work; the parent is left as it was.
     InputError if nothing was reviewed or no cell is among what was.
     """
     clock = perf_counter() if started is None else started
@@ -93,7 +95,9 @@ def fine_tune_planes(
         if mask.any()
     ]
     card = _child_card(parent, name, scale, pixel_size, samples)
-    model, history = _learn(parent, card, samples, params, deadline, report)
+    rate = params.learning_rate * (1 if before is None else max(1 - before.mean_ap, _LOWEST_RATE))
+    gentle = params.model_copy(update={"learning_rate": rate})
+    model, history = _learn(parent, card, samples, gentle, deadline, report)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
     after = _score(model, scale, proof)
     accepted, reason = _judge(before, after)
