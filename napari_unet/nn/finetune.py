@@ -78,7 +78,7 @@ def fine_tune_planes(
 
     Part of the corrections is held out for the comparison, or ``validation`` serves. The better the parent
     does there, the lower the learning rate: what is right already is not to be unlearnt. The time limit
-    counts from ``started`` (perf_counter). What ``report`` raises ends the work; the parent is left as it was.
+    counts from ``started`` (perf_counter). What ``report`` raises ends the work; the parent stays as it was.
     InputError if nothing was reviewed or no cell is among what was.
     """
     clock = perf_counter() if started is None else started
