@@ -116,25 +116,6 @@ def test_labels_of_another_size_are_refused_and_nothing_is_lost(window, cells):
     np.testing.assert_array_equal(window.segment().data, known)
 
 
-def test_corrections_come_back_with_the_image(open_window, cells):
-    window = open_window()
-    window.add_image(cells)
-    window.segment()
-    window.paint((10, 60), (10, 100))
-    window.hands.click(window.panel.step2.mark)
-    expected = window.labels.data.copy()
-    window.viewer.layers.clear()
-    window.wait(lambda: not window.panel.session.images)
-    window.add_image(cells.copy(), name="the same again")
-    window.wait(lambda: window.labels is not None)
-    np.testing.assert_array_equal(window.labels.data, expected)
-    assert window.labels.name == "the same again cells"
-    window.settle()
-    assert "are back" in window.panel.run_bar.status.text()
-    assert window.review.marked.any()
-    assert window.panel.step3.fine_tune.isEnabled()
-
-
 def test_labels_that_lost_their_image_are_still_followed(window, cells):
     image = window.add_image(cells)
     labels = window.segment()
