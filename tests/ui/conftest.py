@@ -1,6 +1,7 @@
 """A real window with the panel docked, a worker with jobs that need no network, and a user's hands."""
 
 import gc
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -92,6 +93,12 @@ class Window:
     def on_disk(self) -> Any:
         """What a new session would find of the image."""
         return self.panel.image.record.load_review()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network_here() -> None:
+    """TensorFlow and Mesa's software renderer crash each other; the plugin keeps them in two processes."""
+    assert "tensorflow" not in sys.modules, "run these tests in a process of their own, as `make test` does"
 
 
 @pytest.fixture(autouse=True)

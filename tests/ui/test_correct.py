@@ -161,3 +161,22 @@ def test_closing_takes_the_last_stroke(open_window, cells, close):
     window.wait(lambda: session.closed)
     assert record.load_review().labels[10, 80] == 77
     window.wait(lambda: not session.worker.alive)
+
+
+def test_corrections_come_back_with_the_image(open_window, cells):
+    window = open_window()
+    window.add_image(cells)
+    window.segment()
+    window.paint((10, 60), (10, 100))
+    window.hands.click(window.panel.step2.mark)
+    expected = window.labels.data.copy()
+    window.viewer.layers.clear()
+    window.wait(lambda: not window.panel.session.images)
+    window.add_image(cells.copy(), name="the same again")
+    window.wait(lambda: window.labels is not None)
+    np.testing.assert_array_equal(window.labels.data, expected)
+    assert window.labels.name == "the same again cells"
+    window.settle()
+    assert "are back" in window.panel.run_bar.status.text()
+    assert window.review.marked.any()
+    assert window.panel.step3.fine_tune.isEnabled()
