@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
@@ -32,6 +35,7 @@ from napari_unet.ui.style import PANEL
 
 WIDTH = 320
 KEYS = {"Shift-S": "segment", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"}
+_TURN = 10  # ms
 
 
 class UNetPanel(QWidget):
@@ -67,6 +71,7 @@ class UNetPanel(QWidget):
         Thread(target=_preload, daemon=True).start()
         self._fill_images()
         self.refresh()
+        _spare_the_first_labels()
 
     @property
     def layer(self) -> Image | None:
@@ -274,12 +279,21 @@ class UNetPanel(QWidget):
         if layer is None and over is not None:
             layer = shown.make_labels(over, image, labels)
             layer.name = shown.free_name(self.viewer, layer.name)
+            self._paint_later()
             self.viewer.layers.insert(self.viewer.layers.index(over) + 1, layer)
             self.viewer.layers.selection.active = layer
             self.watch.add(layer)
         elif layer is not None:
             shown.replace_labels(layer, image, labels)
         self._show_overlay()
+
+    def _paint_later(self) -> None:
+        """Paint what changes now in a turn of the event loop of its own, so that no turn is long."""
+        window, timer = self.window(), QTimer(self, singleShot=True)
+        window.setUpdatesEnabled(False)
+        timer.timeout.connect(lambda: window.setUpdatesEnabled(True))
+        timer.timeout.connect(timer.deleteLater)
+        timer.start(_TURN)
 
     def _show_features(self, key: str) -> None:
         layer = self.watch.find(key)
@@ -316,6 +330,16 @@ class UNetPanel(QWidget):
             )
         else:
             self.session.runner.refuse("The image is out of view: move back to it, then mark what you see.")
+
+
+@cache
+def _spare_the_first_labels() -> None:
+    """Do once, now, while the panel opens, what would halt the window when the first labels arrive.
+
+    That is what napari builds once for labels, and the collection of all that start-up left, of 0.2 s.
+    """
+    Labels(np.zeros((1, 1), np.int32))
+    gc.collect()
 
 
 def _preload() -> None:
