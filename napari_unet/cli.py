@@ -18,6 +18,7 @@ from platformdirs import user_log_path
 from pydantic import BaseModel
 
 from napari_unet.app.models import DEFAULT_MODEL
+from napari_unet.console import print_result, report, say, summarise
 from napari_unet.core.errors import InputError
 from napari_unet.core.params import PRESETS, FineTuneParams, TrainParams
 from napari_unet.core.progress import Progress
@@ -51,43 +52,6 @@ ChannelOption = Annotated[int | None, typer.Option(min=0, help="Channel to use, 
 PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Folder = Annotated[Path, typer.Option()]
-
-
-def _report(progress: Progress) -> None:
-    if sys.stderr.isatty():
-        part = "" if progress.fraction is None else f"{progress.fraction:4.0%} "
-        print(f"\r{part}{progress.message:<60}", end="", file=sys.stderr, flush=True)
-
-
-def _say(message: str) -> None:
-    if sys.stderr.isatty():
-        print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
-    print(message, file=sys.stderr)
-
-
-def _print(result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result, indent=2))
-        return
-    for key, value in result.items():
-        print(f"{key:<14}{_format(value)}")
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{k}: {_format(v)}" for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_format, value))
-    return str(value)
-
-
-def _summarise(scores: Any) -> dict[str, Any] | None:
-    if scores is None:
-        return None
-    summary = {name: getattr(scores, name) for name in ("ap50", "ap75", "ap90", "mean_ap")}
-    return {**summary, **scores.model_dump()}
 
 
 @app.command("open")
@@ -133,7 +97,7 @@ def segment(
             letters = axes or file.axes
             size = pixel_size or file.pixel_size
             labels = segment_image(
-                file.data, model_path, axes=letters, channel=channel, pixel_size=size, progress=_report
+                file.data, model_path, axes=letters, channel=channel, pixel_size=size, progress=report
             )
             target = output / f"{path.stem}.tif"
             grid = plan_planes(file.data.shape, letters)
@@ -141,12 +105,12 @@ def segment(
         except InputError as error:
             if len(paths) == 1:
                 raise
-            _say(f"{path.name}: {error}")
+            say(f"{path.name}: {error}")
             failed.append({"image": str(path), "error": str(error)})
             continue
         cells = len(set(labels.ravel().tolist()) - {0})
         done.append({"image": str(path), "labels": str(target), "cells": cells})
-        _say(f"{path.name}: {cells} cells -> {target}")
+        say(f"{path.name}: {cells} cells -> {target}")
     if as_json:
         print(json.dumps({"segmented": done, "failed": failed}, indent=2))
     if failed:
@@ -204,17 +168,17 @@ def fine_tune(
         channel=channel,
         pixel_size=pixel_size or files[0].pixel_size,
         name=output.stem,
-        progress=_report,
+        progress=report,
     )
     save_network(result.model.network, result.model.card, output)
-    _say(result.reason)
-    _print(
+    say(result.reason)
+    print_result(
         {
             "model": str(output),
             "accepted": result.accepted,
             "reason": result.reason,
-            "before": _summarise(result.before),
-            "after": _summarise(result.after),
+            "before": summarise(result.before),
+            "after": summarise(result.after),
             "steps": len(result.history),
             "seconds": round(result.seconds, 1),
         },
@@ -232,6 +196,12 @@ def train(
     ] = None,
     validation_labels: Annotated[list[Path] | None, typer.Option(help="Their label images.")] = None,
     preset: Annotated[str, typer.Option(help=f"Network: {', '.join(PRESETS)}.")] = "unet-32",
+    start: Annotated[
+        str | None, typer.Option(help="A model to go on from, instead of a preset.", metavar="NAME|FILE")
+    ] = None,
+    object_size: Annotated[
+        float | None, typer.Option(help="Resize images so that a typical cell has this diameter, px.")
+    ] = None,
     steps: Annotated[int, _option(TrainParams, "steps")] = TrainParams().steps,
     tile: Annotated[int, _option(TrainParams, "tile")] = TrainParams().tile,
     batch: Annotated[int, _option(TrainParams, "batch")] = TrainParams().batch,
@@ -243,6 +213,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model from folders; an interrupted run goes on when the command is given again."""
+    from napari_unet.app.models import find_model
     from napari_unet.app.training import train_from_folders
 
     params = TrainParams(
@@ -255,20 +226,22 @@ def train(
     )
 
     def on_step(step: int, loss: float) -> None:
-        _report(Progress(step / steps, f"step {step} of {steps}, loss {loss:.4f}"))
+        report(Progress(step / steps, f"step {step} of {steps}, loss {loss:.4f}"))
 
     card, scores = train_from_folders(
         _pair_folders(images, labels),
         output,
         validation=_pair_folders(validation_images or [], validation_labels or []),
         preset=preset,
+        start=find_model(start) if start else None,
+        object_size=object_size,
         params=params,
         title=title,
         data=data,
         on_step=on_step,
     )
-    _print(
-        {"model": str(output), "name": card.name, "steps": steps, "validation": _summarise(scores)}, as_json
+    print_result(
+        {"model": str(output), "name": card.name, "steps": steps, "validation": summarise(scores)}, as_json
     )
 
 
@@ -290,7 +263,36 @@ def evaluate(
 
     pairs = match_by_stem(predictions, labels)
     scores = score([read_labels(p.image) for p in pairs], [read_labels(p.labels) for p in pairs])
-    _print({"images": len(pairs), **(_summarise(scores) or {})}, as_json)
+    print_result({"images": len(pairs), **(summarise(scores) or {})}, as_json)
+
+
+@app.command()
+def benchmark(
+    data: Annotated[Path, typer.Argument(help="Folder of data sets, NAME/SPLIT/{images,masks}/*.tif.")],
+    model: Annotated[list[str] | None, typer.Option(help="Name of a model, or a .keras file.")] = None,
+    names: Annotated[list[str] | None, typer.Option("--set", help="A data set; all if not given.")] = None,
+    split: Annotated[str, typer.Option(help="Which of a data set's splits.")] = "val",
+    peer: Annotated[list[str] | None, typer.Option(help="otsu, stardist:MODEL or cellpose:MODEL.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File for the table, in Markdown.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score models and peers on data sets with true labels; --model, --set and --peer may be repeated."""
+    from napari_unet.app.atomic import write_file
+    from napari_unet.app.benchmark import check_output, find_data_sets, render_table, run_benchmark
+    from napari_unet.app.methods import load_methods
+
+    if output:
+        check_output(output)
+    data_sets = find_data_sets(data, names or [], split=split)
+    methods = load_methods(model or ([] if peer else [DEFAULT_MODEL]), peer or [])
+    results = []
+    for result in run_benchmark(data_sets, methods, report):
+        say(f"{result.data_set}, {result.method}: AP50 {result.scores.ap50:.3f}, {result.seconds:.1f} s")
+        results.append(result)
+        if output:
+            write_file(output, f"{render_table(results)}\n".encode())
+    rows = [{**result.model_dump(), "scores": summarise(result.scores)} for result in results]
+    print(json.dumps({"split": split, "results": rows}, indent=2) if as_json else render_table(results))
 
 
 @models_app.command("list")
@@ -314,7 +316,7 @@ def show_model(name: Annotated[str, typer.Argument()], as_json: JsonOption = Fal
     from napari_unet.nn.archive import hash_file, read_card
 
     path = find_model(name)
-    _print({"path": str(path), "sha256": hash_file(path), **read_card(path).model_dump()}, as_json)
+    print_result({"path": str(path), "sha256": hash_file(path), **read_card(path).model_dump()}, as_json)
 
 
 @app.command()
@@ -323,7 +325,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from napari_unet.app.doctor import examine
 
     result = examine()
-    _print(result, as_json)
+    print_result(result, as_json)
     if result["problems"]:
         raise InputError("Something is missing: see the problems above.")
 
@@ -357,7 +359,7 @@ def _log_traceback() -> Path:
 
 
 def _fail(sentence: str) -> None:
-    _say(f"napari-unet: {sentence}")
+    say(f"napari-unet: {sentence}")
     sys.exit(1)
 
 

@@ -1,5 +1,11 @@
-"""Write the sample images and their true labels next to this file: `python sample_data/generate.py`."""
+"""Render the samples, or scenes to train on.
 
+`python sample_data/generate.py` writes the sample images and their true labels next to this file;
+`python sample_data/generate.py FOLDER` writes cells to FOLDER/images and FOLDER/masks: 20 scenes that the
+bundled model `cells` learnt from besides photographs.
+"""
+
+import sys
 from pathlib import Path
 
 from napari_unet.app.files import write_image, write_labels
@@ -32,5 +38,19 @@ def write_samples(folder: Path) -> None:
         write_labels(folder / f"{name}_labels.tif", scene.labels, axes=scene.axes, **lengths)
 
 
+def write_training_scenes(folder: Path, count: int = 20) -> None:
+    """Write `count` scenes of cells of many sizes to `folder`/images and `folder`/masks."""
+    for seed in range(1, count + 1):
+        radius = 30.0 + 15.0 * (seed % 4) / 3
+        scene = render_cells(objects=round(60 * (26 / radius) ** 2), radius=radius, seed=seed)
+        for name, array in (("images", scene.image), ("masks", scene.labels)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            write = write_image if name == "images" else write_labels
+            write(folder / name / f"cells-{seed:02}.tif", array)
+
+
 if __name__ == "__main__":
-    write_samples(Path(__file__).parent)
+    if len(sys.argv) > 1:
+        write_training_scenes(Path(sys.argv[1]))
+    else:
+        write_samples(Path(__file__).parent)

@@ -156,3 +156,29 @@ def test_as_a_program_results_and_errors_keep_apart(tmp_path):
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("napari-unet: ")
+
+
+def test_benchmark_prints_a_table_and_writes_it(folders, tiny_model, capsys):
+    (folders / "data" / "squares").mkdir(parents=True)
+    (folders / "labels").rename(folders / "masks")
+    split = folders / "data" / "squares" / "val"
+    split.mkdir()
+    for name in ("images", "masks"):
+        (folders / name).rename(split / name)
+    words = ["benchmark", folders / "data", "--model", tiny_model, "--peer", "otsu", "--set", "squares"]
+    assert run(*words, "--output", folders / "table.md") == 0
+    said = capsys.readouterr()
+    assert said.out.count("| squares |") == 2
+    assert (folders / "table.md").read_text() == said.out
+    assert "squares, otsu: AP50" in said.err
+    assert run(*words, "--json") == 0
+    model, otsu = json.loads(capsys.readouterr().out)["results"]
+    assert (model["method"], otsu["method"]) == ("bright", "otsu")
+    assert model["scores"]["ap75"] == 1
+    assert model["images"] == 3
+    assert run(*words, "--split", "test") == 1
+    assert "test" in capsys.readouterr().err
+    assert run(*words, "--output", folders / "table.keras") == 1
+    said = capsys.readouterr().err
+    assert ".md" in said
+    assert said.count("\n") == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.app.files import match_by_stem, read_image, read_labels
-from napari_unet.core.axes import plan_planes
+from napari_unet.core.axes import PlaneGrid, plan_planes
 from napari_unet.core.card import ModelCard
 from napari_unet.core.errors import InputError
 from napari_unet.core.metrics import Scores, evaluate
@@ -17,37 +20,77 @@ from napari_unet.core.params import PRESETS, InstanceParams, TrainParams
 from napari_unet.core.sampling import TrainingImage
 from napari_unet.core.targets import number_cells
 
+if TYPE_CHECKING:
+    from napari_unet.nn.predictor import Model
+
 _VALIDATION_EVERY = 8
 
 Folders = Sequence[tuple[Path, Path]]
 
 
-def load_training_images(folders: Folders) -> list[TrainingImage]:
-    """Read pairs of image and label folders, matched by stem, as normalised grey planes with labels.
+def load_images(folder: Path, labels: Path) -> list[TrainingImage]:
+    """Read a folder of images and one of their labels, matched by stem, as normalised grey planes.
 
     InputError if a pair does not match, a file cannot be read or labels do not fit their image.
     """
-    images: list[TrainingImage] = []
-    for image_folder, label_folder in folders:
-        for pair in match_by_stem(image_folder, label_folder):
-            file, labels = read_image(pair.image), read_labels(pair.labels)
-            grid = plan_planes(file.data.shape, file.axes)
-            if labels.shape != grid.label_shape:
-                raise InputError(
-                    f"The labels {pair.labels.name} have the shape {labels.shape}, but their image needs "
-                    f"{grid.label_shape}."
-                )
-            check_pixels(file.data)
-            images += [
-                TrainingImage(
-                    normalise(grid.plane(file.data, index, 0 if "C" in grid.axes else None)),
-                    number_cells(labels[grid.select(index)]),
-                )
-                for index in grid.indices()
-            ]
-    if not any(image.labels.any() for image in images):
-        raise InputError("There is no cell in any of the label images: give labels with at least one.")
-    return images
+    return [
+        TrainingImage(normalise(plane), cells)
+        for image, grid, labelled in _read_pairs(folder, labels)
+        for plane, cells in _planes(image, grid, labelled)
+    ]
+
+
+def load_colour_views(folder: Path, labels: Path) -> list[TrainingImage]:
+    """Return each channel of each colour image of a folder as a grey plane with labels.
+
+    Which colour a stain or a fluorophore has is chance: whoever learns from single channels, too, finds cells
+    in all of them.
+    """
+    return [
+        TrainingImage(
+            normalise(grid.plane(image, index, channel)), number_cells(labelled[grid.select(index)])
+        )
+        for image, grid, labelled in _read_pairs(folder, labels)
+        if "S" in grid.axes
+        for index in grid.indices()
+        for channel in range(3)
+    ]
+
+
+def balance(folders: Sequence[Sequence[TrainingImage]]) -> list[TrainingImage]:
+    """Return the images of all folders, each folder drawn as the square root of its number of cells says.
+
+    So a large data set does not drown a small one.
+    """
+    balanced = []
+    for images in folders:
+        cells = sum(int(image.labels.max()) for image in images)
+        drawn = sum(np.sqrt(image.labels.size) for image in images)
+        balanced += [replace(image, share=float(np.sqrt(cells) / drawn)) for image in images]
+    return balanced
+
+
+def _read_pairs(
+    folder: Path, labels: Path
+) -> Iterator[tuple[NDArray[np.generic], PlaneGrid, NDArray[np.int32]]]:
+    for pair in match_by_stem(folder, labels):
+        file, labelled = read_image(pair.image), read_labels(pair.labels)
+        grid = plan_planes(file.data.shape, file.axes)
+        if labelled.shape != grid.label_shape:
+            raise InputError(
+                f"The labels {pair.labels.name} have the shape {labelled.shape}, but their image needs "
+                f"{grid.label_shape}."
+            )
+        check_pixels(file.data)
+        yield file.data, grid, labelled
+
+
+def _planes(
+    image: NDArray[np.generic], grid: PlaneGrid, labels: NDArray[np.int32]
+) -> Iterator[tuple[NDArray[np.generic], NDArray[np.int32]]]:
+    channel = 0 if "C" in grid.axes else None
+    for index in grid.indices():
+        yield grid.plane(image, index, channel), number_cells(labels[grid.select(index)])
 
 
 def train_from_folders(
@@ -56,6 +99,8 @@ def train_from_folders(
     *,
     validation: Folders = (),
     preset: str = "unet-32",
+    start: Path | None = None,
+    object_size: float | None = None,
     params: TrainParams | None = None,
     title: str = "",
     data: str = "",
@@ -64,50 +109,66 @@ def train_from_folders(
 ) -> tuple[ModelCard, Scores]:
     """Train a model from folders of images and labels and write it to ``output``; return card and scores.
 
-    Without ``validation`` folders every eighth image is kept aside to choose the best weights. An
-    interrupted run goes on from ``checkpoints`` (default: ``<output>.training`` beside the output).
+    Without ``validation`` folders every eighth image is kept aside to choose the best weights. ``start`` is a
+    model file to go on from, instead of a network of ``preset`` with random weights. With ``object_size``
+    the network sees all images resized so that a typical cell has this diameter in px. An interrupted run
+    goes on from ``checkpoints`` (default: ``<output>.training`` beside the output).
     """
-    from napari_unet.nn.archive import save_network
-    from napari_unet.nn.recipe import measure_object_size, segment_images, train
+    from napari_unet.nn.archive import hash_file, load_network, save_network
+    from napari_unet.nn.recipe import measure_object_size, train
 
     if preset not in PRESETS:
         raise InputError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)}.")
     if output.suffix != ".keras":
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
     params = params or TrainParams()
-    images = load_training_images(folders)
-    held = {_name_folder(folder): load_training_images([(folder, labels)]) for folder, labels in validation}
+    learned = [load_images(*folder) for folder in folders]
+    held = {_name_folder(folder): load_images(folder, labels) for folder, labels in validation}
     if not validation:
-        held = {"every eighth image": images[::_VALIDATION_EVERY]}
-        images = [image for i, image in enumerate(images) if i % _VALIDATION_EVERY] or images
-    every_held = [image for part in held.values() for image in part]
+        held = {"every eighth image": [image for images in learned for image in images][::_VALIDATION_EVERY]}
+        learned = _without(learned, held["every eighth image"])
+    else:
+        learned = [[*i, *load_colour_views(*folder)] for i, folder in zip(learned, folders, strict=True)]
+    if not any(image.labels.any() for images in learned for image in images):
+        raise InputError("There is no cell in any of the label images: give labels with at least one.")
+    images = balance(learned)
+    size = measure_object_size([image.labels for image in images])
+    scale = object_size / size if object_size and size else 1.0
     network, outputs = PRESETS[preset]
     card = ModelCard(
         name=output.stem,
         title=title,
         network=network,
         outputs=outputs,
-        object_size=measure_object_size([image.labels for image in images]),
+        scale=scale,
+        object_size=size * scale if size else None,
         instances=InstanceParams(),
     )
-    folder = checkpoints or output.with_suffix(".training")
-    model = train(card, images, every_held, params, folder=folder, on_step=on_step)
-    found = {name: segment_images(model, part) for name, part in held.items()}
-    truth = {name: [image.labels for image in part] for name, part in held.items()}
-    scores = evaluate(
-        [p for part in found.values() for p in part], [t for part in truth.values() for t in part]
+    weights = None
+    if start is not None:
+        parent, known = load_network(start)
+        weights = parent.get_weights()
+        card = card.model_copy(
+            update={"network": known.network, "outputs": known.outputs, "parent": hash_file(start)}
+        )
+    every_held = [image for part in held.values() for image in part]
+    model = train(
+        card,
+        [image.resized(scale) for image in images],
+        [image.resized(scale) for image in every_held],
+        params,
+        folder=checkpoints or output.with_suffix(".training"),
+        start=weights,
+        on_step=on_step,
     )
-    parts = {
-        name: {"images": len(part), **evaluate(part, truth[name]).model_dump()}
-        for name, part in found.items()
-    }
+    scores, parts = _score(model, held)
     card = model.card.model_copy(
         update={
             "training": {
                 "data": data,
                 "images": len(images),
-                "cells": sum(len(np.unique(image.labels[image.labels > 0])) for image in images),
-                "preset": preset,
+                "cells": sum(int(image.labels.max()) for image in images),
+                "preset": preset if start is None else f"weights of {start.stem}",
                 "recipe": params.model_dump(),
             },
             "scores": {"validation": {"images": len(every_held), **scores.model_dump()}, **parts},
@@ -116,6 +177,31 @@ def train_from_folders(
     )
     save_network(model.network, card, output)
     return card, scores
+
+
+def _without(
+    folders: Sequence[Sequence[TrainingImage]], held: Sequence[TrainingImage]
+) -> list[list[TrainingImage]]:
+    """Return the images that are not held out; all of them where none would be left."""
+    left = [[image for image in images if not any(image is h for h in held)] for images in folders]
+    return left if any(left) else [list(images) for images in folders]
+
+
+def _score(model: Model, held: dict[str, list[TrainingImage]]) -> tuple[Scores, dict[str, dict[str, object]]]:
+    """Return the scores on all held-out images at their own resolution, and on each set of them."""
+    scale = model.card.scale
+    found = {
+        name: [model.label(model.predict_maps(image.image, scale=scale), scale) for image in part]
+        for name, part in held.items()
+    }
+    truth = {name: [image.labels for image in part] for name, part in held.items()}
+    scores = evaluate(
+        [p for part in found.values() for p in part], [t for part in truth.values() for t in part]
+    )
+    return scores, {
+        name: {"images": len(part), **evaluate(part, truth[name]).model_dump()}
+        for name, part in found.items()
+    }
 
 
 def _name_folder(folder: Path) -> str:

@@ -22,12 +22,14 @@ BACKGROUND_DENSITY = 0.1
 class TrainingImage:
     """A normalised image (Y, X, C) with labels (Y, X) and the pixels that may teach (Y, X), or all.
 
-    Everything is at the network's scale.
+    Everything is at the network's scale. ``share`` says how often the image is drawn, compared with others
+    of its size.
     """
 
     image: Float32
     labels: NDArray[np.int32]
     reviewed: NDArray[np.bool_] | None = None
+    share: float = 1.0
 
     def resized(self, scale: float) -> TrainingImage:
         """Return the image enlarged or shrunk by ``scale``; labels and mask by nearest neighbour."""
@@ -39,6 +41,7 @@ class TrainingImage:
             resize_image(self.image, shape),
             np.asarray(_resize_nearest(self.labels, shape), np.int32),
             None if reviewed is None else np.asarray(_resize_nearest(reviewed, shape), bool),
+            self.share,
         )
 
 
@@ -92,7 +95,7 @@ class Sampler:
         self._outputs, self._tile, self._batch = outputs, tile, batch
         self._augment, self._separation, self._seed, self._margin = augment, separation, seed, margin
         areas = [np.count_nonzero(_teaching(image)) for image in self.images]
-        share = np.sqrt(np.array(areas, float))
+        share = np.sqrt(np.array(areas, float)) * [image.share for image in self.images]
         self._share = share / share.sum()
 
     def draw(self, step: int) -> Batch:

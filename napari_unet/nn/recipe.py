@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.core.card import ModelCard
 from napari_unet.core.metrics import Scores, evaluate
@@ -15,6 +16,7 @@ from napari_unet.core.params import TrainParams
 from napari_unet.core.sampling import Sampler, TrainingImage
 from napari_unet.core.targets import Labels
 from napari_unet.nn.backend import fast_policy, keras
+from napari_unet.nn.calibration import calibrate_instances
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile
@@ -46,9 +48,11 @@ def train(
     params: TrainParams,
     *,
     folder: Path,
+    start: Sequence[NDArray[np.float32]] | None = None,
     on_step: OnStep = lambda step, loss: None,
 ) -> Model:
-    """Train a network from scratch, or go on where ``folder`` says that an earlier run stopped.
+    """Train a network from ``start`` (its weights) or from scratch, or go on where ``folder`` says that an
+    earlier run stopped; fit its instance parameters to training images at the end.
 
     ``folder`` receives ``checkpoint.npz`` (state), ``best.npz`` (best weights by mean AP on
     ``validation``) and ``log.csv``. ``card`` describes the network and its output maps. ``on_step`` is
@@ -56,7 +60,9 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(params.seed)
-    keras_network = build_network(card.network, dtype=fast_policy())
+    network = build_network(card.network, dtype=fast_policy())
+    if start is not None:
+        network.set_weights(list(start))
     tile, margin = fit_tile(card.network, params.tile)
     sampler = Sampler(
         images,
@@ -68,8 +74,8 @@ def train(
         seed=params.seed,
         margin=margin,
     )
-    trainer = Trainer(keras_network, sampler, average=params.average)
-    model = Model(keras_network, card)
+    trainer = Trainer(network, sampler, average=params.average)
+    model = Model(network, card)
     checkpoint, best = folder / "checkpoint.npz", folder / "best.npz"
     if checkpoint.exists():
         trainer.resume(checkpoint)
@@ -78,8 +84,8 @@ def train(
     finally:
         trainer.close()
     with np.load(best) as saved:
-        keras_network.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files))])
-    return model
+        network.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files))])
+    return calibrate_instances(model, images)
 
 
 def _run(
