@@ -1,7 +1,8 @@
 """The whole loop in a real window, by real mouse and key events: `python -m napari_unet.ui.demo FOLDER`.
 
-It opens the sample of nuclei, segments it, corrects the wrong cells of one part of it by brush, marks that
-part as reviewed, fine-tunes and keeps the better model. Screenshots, labels and scores are left in FOLDER.
+It opens the sample of cells, a kind of image that the bundled model was not made for, segments it, corrects
+the wrong cells of one part of it by brush, marks that part as reviewed, fine-tunes and keeps the better
+model. Screenshots, labels and scores are left in FOLDER.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from napari_unet.core.metrics import Scores, evaluate
 from napari_unet.ui.layers import visible_box
 from napari_unet.ui.panel import UNetPanel
 
-SAMPLE = "nuclei"
+SAMPLE = "cells"
 GOOD = 0.8
 BRUSH = 3
 _SQUARE = np.ones((BRUSH, BRUSH), bool)
