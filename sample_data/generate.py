@@ -1,7 +1,7 @@
 """Render the samples, or scenes to train on.
 
 `python sample_data/generate.py` writes the sample images and their true labels next to this file;
-`python sample_data/generate.py FOLDER` writes cells to FOLDER/images and FOLDER/masks: 20 scenes that the
+`python sample_data/generate.py FOLDER` writes cells to FOLDER/images and FOLDER/masks: 4 scenes that the
 bundled model `cells` learnt from besides photographs.
 """
 
@@ -38,7 +38,7 @@ def write_samples(folder: Path) -> None:
         write_labels(folder / f"{name}_labels.tif", scene.labels, axes=scene.axes, **lengths)
 
 
-def write_training_scenes(folder: Path, count: int = 20) -> None:
+def write_training_scenes(folder: Path, count: int = 4) -> None:
     """Write `count` scenes of cells of many sizes to `folder`/images and `folder`/masks."""
     for seed in range(1, count + 1):
         radius = 30.0 + 15.0 * (seed % 4) / 3

@@ -75,11 +75,11 @@ def _load_model(name_or_path: str) -> Method:
         grid = plan_planes(file.data.shape, file.axes)
         channel = 0 if "C" in grid.axes and grid.channels != model.card.network.channels else None
         column = model.card.outputs.index("foreground")
-        scale = model.card.image_scale(file.pixel_size)
         interior = np.zeros(grid.label_shape, np.float32)
         for index in grid.indices():
             plane = normalise(grid.plane(file.data, index, channel))
-            interior[grid.select(index)] = model.predict_maps(plane, scale=scale)[..., column]
+            maps = model.predict(plane, pixel_size=file.pixel_size).maps
+            interior[grid.select(index)] = maps[..., column]
         return interior
 
     return Method(path.stem, segment_image, predict_interior)

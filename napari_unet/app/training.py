@@ -18,6 +18,7 @@ from napari_unet.core.metrics import Scores, evaluate
 from napari_unet.core.normalise import check_pixels, normalise
 from napari_unet.core.params import PRESETS, InstanceParams, TrainParams
 from napari_unet.core.sampling import TrainingImage
+from napari_unet.core.size import measure_object_size, measure_size_range
 from napari_unet.core.targets import number_cells
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def train_from_folders(
     goes on from ``checkpoints`` (default: ``<output>.training`` beside the output).
     """
     from napari_unet.nn.archive import hash_file, load_network, save_network
-    from napari_unet.nn.recipe import measure_object_size, train
+    from napari_unet.nn.recipe import train
 
     if preset not in PRESETS:
         raise InputError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)}.")
@@ -132,7 +133,8 @@ def train_from_folders(
     if not any(image.labels.any() for images in learned for image in images):
         raise InputError("There is no cell in any of the label images: give labels with at least one.")
     images = balance(learned)
-    size = measure_object_size([image.labels for image in images])
+    cells = [image.labels for image in images]
+    size, sizes = measure_object_size(cells), measure_size_range(cells)
     scale = object_size / size if object_size and size else 1.0
     network, outputs = PRESETS[preset]
     card = ModelCard(
@@ -142,6 +144,7 @@ def train_from_folders(
         outputs=outputs,
         scale=scale,
         object_size=size * scale if size else None,
+        size_range=(sizes[0] * scale, sizes[1] * scale) if sizes else None,
         instances=InstanceParams(),
     )
     weights = None
@@ -189,11 +192,7 @@ def _without(
 
 def _score(model: Model, held: dict[str, list[TrainingImage]]) -> tuple[Scores, dict[str, dict[str, object]]]:
     """Return the scores on all held-out images at their own resolution, and on each set of them."""
-    scale = model.card.scale
-    found = {
-        name: [model.label(model.predict_maps(image.image, scale=scale), scale) for image in part]
-        for name, part in held.items()
-    }
+    found = {name: [model.predict(image.image).labels for image in part] for name, part in held.items()}
     truth = {name: [image.labels for image in part] for name, part in held.items()}
     scores = evaluate(
         [p for part in found.values() for p in part], [t for part in truth.values() for t in part]

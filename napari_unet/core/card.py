@@ -37,11 +37,18 @@ class ModelCard(BaseModel):
     object_size: float | None = Field(
         None, gt=0, title="Cell diameter", description="Median over the training cells, network pixels."
     )
+    size_range: tuple[float, float] | None = Field(
+        None, description="Smallest and largest cell diameter that the network has learnt, network pixels."
+    )
     instances: InstanceParams = InstanceParams()
     parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
     training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
     scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
     versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
+
+    def knows_scale(self, pixel_size: float | None) -> bool:
+        """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""
+        return pixel_size is not None and self.pixel_size is not None
 
     def image_scale(self, pixel_size: float | None) -> float:
         """Return the factor by which an image of ``pixel_size`` (um, or None) is resized for the network."""

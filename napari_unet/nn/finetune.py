@@ -17,10 +17,10 @@ from napari_unet.core.params import FineTuneParams
 from napari_unet.core.progress import Progress, Report
 from napari_unet.core.proof import score_reviewed, split_corrections
 from napari_unet.core.sampling import Sampler, TrainingImage
+from napari_unet.core.size import measure_object_size, measure_size_range
 from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.calibration import calibrate_instances
 from napari_unet.nn.predictor import Model
-from napari_unet.nn.recipe import measure_object_size
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile
 
@@ -155,9 +155,8 @@ def _choose_scale(card: ModelCard, planes: Sequence[CorrectedPlane], pixel_size:
 def _child_card(
     parent: Model, name: str, scale: float, pixel_size: float | None, samples: Sequence[TrainingImage]
 ) -> ModelCard:
-    size = measure_object_size(
-        [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
-    )
+    seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
+    size = measure_object_size(seen)
     return parent.card.model_copy(
         update={
             "name": name,
@@ -166,6 +165,7 @@ def _child_card(
             "scale": scale,
             "pixel_size": pixel_size,
             "object_size": size or parent.card.object_size,
+            "size_range": measure_size_range(seen) or parent.card.size_range,
             "versions": {**parent.card.versions, "keras": keras.__version__},
         }
     )

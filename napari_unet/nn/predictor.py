@@ -13,6 +13,7 @@ from napari_unet.core.card import ModelCard
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
 from napari_unet.core.sampling import resize_image
+from napari_unet.core.size import fit_scale
 from napari_unet.core.tiling import Tile, plan_tiles, read_tile, stitch
 from napari_unet.nn.archive import hash_file, load_network
 from napari_unet.nn.backend import compile_forward, fast_policy, keras
@@ -22,6 +23,16 @@ Float32 = NDArray[np.float32]
 
 CORE = 768
 _SAME_SCALE = 0.1
+_MOST_RESCALINGS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Output maps (Y, X, maps) in [0, 1] and cells (Y, X) of an image that the network saw at ``scale``."""
+
+    maps: Float32
+    labels: NDArray[np.int32]
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -78,9 +89,34 @@ class Model:
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> NDArray[np.int32]:
         """Return the cells (Y, X) of a raw plane (Y, X, C) with ``pixel_size`` in um, if known."""
-        scale = self.card.image_scale(pixel_size)
-        maps = self.predict_maps(normalise(plane), scale=scale, on_tile=on_tile)
-        return self.label(maps, scale)
+        return self.predict(normalise(plane), pixel_size=pixel_size, on_tile=on_tile).labels
+
+    def predict(
+        self,
+        image: Float32,
+        *,
+        pixel_size: float | None = None,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Prediction:
+        """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
+
+        Pixel sizes say at which scale the network has to see the image. Where one is unknown, it is the
+        card's scale, unless the cells that it finds are then of a size that it has not learnt.
+        """
+        card = self.card
+        prediction = self._predict(image, card.image_scale(pixel_size), on_tile)
+        if card.knows_scale(pixel_size) or card.size_range is None or card.object_size is None:
+            return prediction
+        for _ in range(_MOST_RESCALINGS):
+            scale = fit_scale(prediction.labels, prediction.scale, card.size_range, card.object_size)
+            if scale is None:
+                break
+            prediction = self._predict(image, scale, on_tile)
+        return prediction
+
+    def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
+        maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
+        return Prediction(maps, self.label(maps, scale), scale)
 
     def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
         """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw."""

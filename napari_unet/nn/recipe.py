@@ -24,13 +24,6 @@ from napari_unet.nn.unet import build_network, fit_tile
 OnStep = Callable[[int, float], None]
 
 
-def measure_object_size(labels: Sequence[Labels]) -> float | None:
-    """Return the median diameter in px, 2 sqrt(area / pi), of the cells in label images (Y, X)."""
-    areas = np.concatenate([np.bincount(image.ravel())[1:] for image in labels])
-    areas = areas[areas > 0]
-    return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else None
-
-
 def segment_images(model: Model, images: Sequence[TrainingImage]) -> list[Labels]:
     """Segment images that are at the network's scale."""
     return [model.label(model.predict_maps(image.image)) for image in images]

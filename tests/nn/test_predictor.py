@@ -83,3 +83,27 @@ def test_half_precision_changes_almost_no_pixel(tiny_card):
     a, b = (Model(network, tiny_card).predict_maps(plane) for network in (exact, fast))
     assert np.abs(a - b).max() < 0.05
     assert b.dtype == np.float32
+
+
+def test_cells_of_an_unknown_size_are_seen_at_a_scale_that_fits(monkeypatch, tiny_card):
+    """At a wrong scale this network breaks cells into quarters."""
+    from napari_unet.core.targets import target_maps
+
+    truth = np.zeros((120, 120), np.int32)
+    truth[10:50, 10:50], truth[60:100, 20:60], truth[20:60, 70:110] = 1, 2, 3
+    rows, columns = np.indices(truth.shape) // 20
+    quarters = np.where(truth > 0, 1 + rows * 10 + columns, 0).astype(np.int32)
+
+    def predict_maps(self, plane, *, scale=1.0, on_tile=None):
+        return target_maps(truth if scale < 0.8 else quarters, tiny_card.outputs)
+
+    monkeypatch.setattr(Model, "predict_maps", predict_maps)
+    network, image = build_network(tiny_card.network), np.zeros((120, 120, 1), np.float32)
+    card = tiny_card.model_copy(update={"size_range": (10.0, 18.0)})
+    assert Model(network, tiny_card).predict(image).labels.max() > 3
+    prediction = Model(network, card).predict(image)
+    assert prediction.scale < 0.8
+    assert prediction.labels.max() == 3
+    physical = Model(network, card.model_copy(update={"pixel_size": 1.0}))
+    assert physical.predict(image, pixel_size=1.0).scale == 1
+    assert physical.predict(image, pixel_size=0.5).scale == 0.5

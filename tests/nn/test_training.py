@@ -5,7 +5,8 @@ import pytest
 
 from napari_unet.core.params import OUTPUT_MAPS, AugmentParams, TrainParams
 from napari_unet.core.sampling import Sampler
-from napari_unet.nn.recipe import measure_object_size, score, train
+from napari_unet.core.size import measure_object_size
+from napari_unet.nn.recipe import score, train
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network
 

@@ -41,8 +41,9 @@ def main(path: Path, steps: int) -> None:
     from napari_unet.core.normalise import normalise
     from napari_unet.core.params import OUTPUT_MAPS, AugmentParams, NetworkParams, TrainParams
     from napari_unet.core.sampling import TrainingImage
+    from napari_unet.core.size import measure_object_size
     from napari_unet.nn.archive import save_network
-    from napari_unet.nn.recipe import measure_object_size, train
+    from napari_unet.nn.recipe import train
     from napari_unet.nn.unet import build_network
 
     image, _, labels = draw_discs(6, 8, seed=1)

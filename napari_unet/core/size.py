@@ -1,0 +1,58 @@
+"""How large cells are, and at what scale a network should see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int32]
+Range = tuple[float, float]
+
+MOST_SHRUNK, MOST_ENLARGED = 1 / 8, 4.0
+_TOLERANCE = 1.2
+
+
+def measure_object_size(labels: Sequence[Labels]) -> float | None:
+    """Return the median diameter in px, 2 sqrt(area / pi), of the cells in label images (Y, X)."""
+    areas = np.concatenate([_areas(image) for image in labels])
+    return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else None
+
+
+def measure_typical_size(labels: Labels) -> float | None:
+    """Return the diameter in px of the cell that the middle pixel of the foreground belongs to; (Y, X).
+
+    Fragments, of which a network at a wrong scale makes many, hold few pixels and hardly change it.
+    """
+    areas = np.sort(_areas(labels))
+    if not len(areas):
+        return None
+    middle = areas[np.searchsorted(np.cumsum(areas), areas.sum() / 2)]
+    return float(2 * np.sqrt(middle / np.pi))
+
+
+def measure_size_range(labels: Sequence[Labels]) -> Range | None:
+    """Return the smallest and the largest typical size in px among label images, but for one in twenty."""
+    sizes = [size for image in labels if (size := measure_typical_size(image)) is not None]
+    if not sizes:
+        return None
+    low, high = np.percentile(sizes, [5, 95])
+    return float(low / _TOLERANCE), float(high * _TOLERANCE)
+
+
+def fit_scale(labels: Labels, scale: float, known: Range, target: float) -> float | None:
+    """Return a better scale than ``scale``, at which a network drew ``labels`` (Y, X); None if it was right.
+
+    It was where the cells, as the network saw them, are as large as those it has learnt, ``known``, px; else
+    the new scale makes them ``target`` px.
+    """
+    size = measure_typical_size(labels)
+    if size is None or known[0] <= size * scale <= known[1]:
+        return None
+    return float(np.clip(target / size, MOST_SHRUNK, MOST_ENLARGED))
+
+
+def _areas(labels: Labels) -> NDArray[np.intp]:
+    areas = np.bincount(labels.ravel())[1:]
+    return areas[areas > 0]
