@@ -8,10 +8,10 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_unet.app.opened import Index, OpenImage, Source, open_image
+from napari_unet.app.opened import Index, OpenImage, Source, Where, open_image
 from napari_unet.app.project import Project
 from napari_unet.app.runner import Run, Runner
-from napari_unet.core.corrections import Box, Labels, Review, mark, unmark
+from napari_unet.core.corrections import Box, Labels, Patch, Review, flip, mark, toggle, unmark
 from napari_unet.core.errors import InputError
 
 
@@ -110,13 +110,26 @@ class OpenImages(Mapping[str, OpenImage]):
         except InputError as error:
             self._runner.refuse(str(error))
 
-    def mark_reviewed(self, key: str, box: Box) -> None:
-        """Note that the labels in a box are right as they are."""
-        self._mark(key, box, mark, "What you see is marked.")
+    def mark_reviewed(self, key: str, box: Box) -> Patch | None:
+        """Note that the labels in a box are right as they are; return the pixels not noted before."""
+        return self._mark(key, mark, box, "What you see is marked.")
 
-    def unmark(self, key: str, box: Box) -> None:
-        """Take back what `mark_reviewed` noted in a box."""
-        self._mark(key, box, unmark, "What you see is no longer marked.")
+    def unmark(self, key: str, box: Box) -> Patch | None:
+        """Take back what was noted in a box; return the pixels of which that is true."""
+        return self._mark(key, unmark, box, "What you see is no longer marked.")
+
+    def accept(self, key: str, patch: Patch, plane: Index) -> Patch | None:
+        """Note that cells, a patch of one plane, are right, or take that back where it was noted before.
+
+        Returns the pixels that changed, of the whole review.
+        """
+        image = self.get(key)
+        placed = image.place(patch, plane) if image is not None else patch
+        return self._mark(key, toggle, placed, "")
+
+    def flip(self, key: str, patch: Patch) -> None:
+        """Undo, or do again, what one of the three methods above returned."""
+        self._mark(key, flip, patch, "")
 
     def replace_review(
         self,
@@ -189,15 +202,20 @@ class OpenImages(Mapping[str, OpenImage]):
         if image.writer is not None:
             image.writer.close()
 
-    def _mark(self, key: str, box: Box, change: Callable[[Review, Box], Box | None], said: str) -> None:
+    def _mark(
+        self, key: str, change: Callable[[Review, Where], Patch | None], where: Where, said: str
+    ) -> Patch | None:
         image = self.get(key)
-        if image is None or image.review is None:
-            return
-        changed = image.mark(change, box)
+        if image is None or image.review is None or self._closed:
+            return None
+        changed = image.mark(change, where)
         if changed is not None:
-            self.reviewed.emit(key, changed)
+            self.reviewed.emit(key, changed.box)
             self._count(image)
-            self._runner.say(said)
+            if said:
+                self._runner.say(said)
+            self._runner.changed.emit()
+        return changed
 
     def _count(self, image: OpenImage, then: Callable[[], object] = lambda: None) -> None:
         """Count and measure in the background; changes that come before it begins are counted with it."""

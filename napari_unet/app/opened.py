@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from napari_unet.core.axes import PlaneGrid, plan_planes
 from napari_unet.core.corrections import (
     Box,
     Labels,
+    Patch,
     Review,
     ReviewCounts,
     changed_box,
@@ -31,6 +32,7 @@ logger = logging.getLogger("napari_unet")
 
 Index = tuple[int, ...]
 Select = tuple[slice | int, ...]
+Where = TypeVar("Where", Box, Patch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,13 +115,18 @@ class OpenImage:
         self._submit(edit)
         return edit.box
 
-    def mark(self, change: Callable[[Review, Box], Box | None], box: Box) -> Box | None:
-        """Mark or unmark a box as reviewed; return the box that changed."""
+    def mark(self, change: Callable[[Review, Where], Patch | None], where: Where) -> Patch | None:
+        """Mark or unmark some pixels as reviewed; return those that changed."""
         assert self.review is not None
-        changed = change(self.review, box)
+        changed = change(self.review, where)
         if changed is not None:
-            self._submit(Edit.cut(changed, marked=self.review.marked))
+            self._submit(Edit.cut(changed.box, marked=self.review.marked))
         return changed
+
+    def place(self, patch: Patch, plane: Index) -> Patch:
+        """Return a patch (Y, X) of one plane as a patch of the whole review."""
+        box = _embed(patch.box, self.grid.select(plane))
+        return Patch(box, patch.pixels.reshape([stop - start for start, stop in box]))
 
     def begin(self, review: Review, model: str) -> None:
         """Put a new review on the disk; called on the session's background thread."""

@@ -34,7 +34,8 @@ class ReviewCounts:
     """How far a review has come.
 
     `changed_cells` counts ids that gained or lost a pixel, deleted ones included; `reviewed_cells` counts
-    cells most of whose pixels are reviewed; `cells` counts the cells there are now.
+    cells most of whose pixels are reviewed; `accepted_cells` those not changed most of whose pixels are
+    marked; `cells` counts the cells there are now.
     """
 
     changed_cells: int
@@ -42,11 +43,20 @@ class ReviewCounts:
     total_pixels: int
     cells: int
     reviewed_cells: int
+    accepted_cells: int
 
     @property
     def reviewed_fraction(self) -> float:
         """Part of the pixels that is reviewed, 0 to 1."""
         return self.reviewed_pixels / self.total_pixels if self.total_pixels else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Some of the pixels in a box: where `pixels`, bool of the box's shape, is true."""
+
+    box: Box
+    pixels: Mask
 
 
 @dataclass(slots=True)
@@ -90,19 +100,23 @@ class Review:
         """Count cells and reviewed pixels (25 ms for 2048 x 2048 pixels and 2000 cells)."""
         changed = self.changed()
         reviewed = changed | self.marked
-        ids, sizes = _measure_cells(self.labels)
-        seen_ids, seen_sizes = _measure_cells(self.labels[reviewed])
-        mostly_seen = 2 * seen_sizes > sizes[np.searchsorted(ids, seen_ids)]
+        ids, sizes = measure_cells(self.labels)
+
+        def find_mostly(where: Mask) -> Ids:
+            found, parts = measure_cells(self.labels[where])
+            return found[2 * parts > sizes[np.searchsorted(ids, found)]]
+
         touched = np.union1d(
-            _measure_cells(self.labels[changed])[0],
-            _measure_cells(self.prediction[changed])[0],
+            measure_cells(self.labels[changed])[0],
+            measure_cells(self.prediction[changed])[0],
         )
         return ReviewCounts(
             changed_cells=touched.size,
             reviewed_pixels=int(np.count_nonzero(reviewed)),
             total_pixels=reviewed.size,
             cells=ids.size,
-            reviewed_cells=int(np.count_nonzero(mostly_seen)),
+            reviewed_cells=find_mostly(reviewed).size,
+            accepted_cells=np.setdiff1d(find_mostly(self.marked), touched).size,
         )
 
 
@@ -145,17 +159,29 @@ def changed_box(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Box | None
     return tuple(box)
 
 
-def mark(review: Review, where: Box | Mask) -> Box | None:
-    """Mark a box or a mask of pixels as right, in place; return the smallest box that changed, if any."""
+def mark(review: Review, where: Box | Mask | Patch) -> Patch | None:
+    """Mark some pixels as right, in place; return those that were not marked before, if any."""
     return _set_marked(review, where, value=True)
 
 
-def unmark(review: Review, where: Box | Mask) -> Box | None:
-    """Take the mark off a box or a mask of pixels, in place; return the smallest box that changed, if any.
+def unmark(review: Review, where: Box | Mask | Patch) -> Patch | None:
+    """Take the mark off some pixels, in place; return those that were marked before, if any.
 
     Changed pixels stay reviewed: the user's labels say so.
     """
     return _set_marked(review, where, value=False)
+
+
+def toggle(review: Review, patch: Patch) -> Patch | None:
+    """Mark the pixels of a patch, or unmark them where most are marked; return those that changed, if any."""
+    marked = np.count_nonzero(review.marked[slices(patch.box)] & patch.pixels)
+    return _set_marked(review, patch, value=bool(2 * marked <= np.count_nonzero(patch.pixels)))
+
+
+def flip(review: Review, patch: Patch) -> Patch:
+    """Mark what is unmarked of a patch and unmark what is marked, in place: the way back, and forth again."""
+    review.marked[slices(patch.box)] ^= patch.pixels
+    return patch
 
 
 def rebase(review: Review, prediction: Labels) -> Review:
@@ -171,7 +197,7 @@ def rebase(review: Review, prediction: Labels) -> Review:
     prediction = as_labels(prediction)
     _require_shape(prediction, review.shape)
     kept = review.reviewed()
-    kept_ids = _measure_cells(review.labels[kept])[0]
+    kept_ids = measure_cells(review.labels[kept])[0]
     predicted = _name_cells(review.labels, kept_ids, prediction)
     outside = np.where(kept, np.int32(0), predicted)
     for plane in np.ndindex(review.shape[:-2]):
@@ -221,22 +247,21 @@ def _differs_along(before: npt.NDArray[Any], after: npt.NDArray[Any], axis: int)
     return hits
 
 
-def _set_marked(review: Review, where: Box | Mask, *, value: bool) -> Box | None:
+def _set_marked(review: Review, where: Box | Mask | Patch, *, value: bool) -> Patch | None:
     if isinstance(where, np.ndarray):
         _require_shape(where, review.shape)
-        before, corner = review.marked, (0,) * review.marked.ndim
-        after = before | where if value else before & ~where
-    else:
-        before, corner = review.marked[slices(where)], tuple(start for start, _ in where)
-        after = np.full_like(before, value)
-    box = changed_box(before, after)
-    before[...] = after
-    if box is None:
+        where = Patch(tuple((0, length) for length in where.shape), where)
+    box = where.box if isinstance(where, Patch) else where
+    marked = review.marked[slices(box)]
+    changing = (marked != value) & where.pixels if isinstance(where, Patch) else marked != value
+    found = changed_box(np.zeros_like(changing), changing)
+    if found is None:
         return None
-    return tuple((at + start, at + stop) for at, (start, stop) in zip(corner, box, strict=True))
+    moved = tuple((at + start, at + stop) for (at, _), (start, stop) in zip(box, found, strict=True))
+    return flip(review, Patch(moved, changing[slices(found)].copy()))
 
 
-def _measure_cells(labels: Labels) -> tuple[Ids, Ids]:
+def measure_cells(labels: Labels) -> tuple[Ids, Ids]:
     """Return the ids in `labels`, ascending, without background, and the pixels of each."""
     if not labels.size:
         return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -252,7 +277,7 @@ def _measure_cells(labels: Labels) -> tuple[Ids, Ids]:
 
 def _name_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> Labels:
     """Return `prediction` with ids that continue the kept cells it matches and clash with no other."""
-    ids = _measure_cells(prediction)[0]
+    ids = measure_cells(prediction)[0]
     names = ids.copy()
     kept, matched = _match_cells(labels, kept_ids, prediction)
     continuing = np.zeros(ids.size, np.bool_)
@@ -282,8 +307,8 @@ def _match_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> tuple[Ids
     pairs = (labels[both].astype(np.int64) << 32) | (prediction[both].astype(np.int64) & 0xFFFFFFFF)
     codes, shared = np.unique(pairs, return_counts=True)
     first, second = codes >> 32, codes.astype(np.int32).astype(np.int64)
-    old_ids, old_sizes = _measure_cells(labels[kept])
-    new_ids, new_sizes = _measure_cells(prediction)
+    old_ids, old_sizes = measure_cells(labels[kept])
+    new_ids, new_sizes = measure_cells(prediction)
     joined = old_sizes[np.searchsorted(old_ids, first)] + new_sizes[np.searchsorted(new_ids, second)] - shared
     match = 2 * shared > joined
     return first[match], second[match]
@@ -296,7 +321,7 @@ def _drop_slivers(outside: Labels, predicted: Labels, kept: Mask, labels: Labels
     of that cell (in the old `labels`) that was not reviewed.
     """
     cut = np.isin(predicted, np.unique(predicted[kept])) & (predicted != 0)
-    ids, areas = _measure_cells(predicted[cut])
+    ids, areas = measure_cells(predicted[cut])
     pieces = label_pieces(np.where(cut, outside, 0), background=0, connectivity=1)
     sizes = np.bincount(pieces.ravel())
     owners = np.zeros(sizes.size, np.int64)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from functools import partial
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_unet.app.opened import OpenImage
 from napari_unet.core.corrections import ReviewCounts
+from napari_unet.ui.tools import ACCEPT, TOOLS, Tool
 
-TOOLS = " · ".join(
+COLUMNS = 4
+_WIDE = 4096  # px, wider than any of our sentences
+NAPARI_TOOLS = " · ".join(
     # No line may end within one of them.
     tool.replace(" ", "\N{NO-BREAK SPACE}")
     for tool in ("Erase 1", "Paint 2", "Fill 4", "Pick 5", "New cell M", "Undo Ctrl-Z")
@@ -15,15 +22,17 @@ TOOLS = " · ".join(
 
 
 class CorrectStep(QGroupBox):
-    """The controls of step 2; napari's own tools do the correcting."""
+    """The controls of step 2: our tools, what to do with the one that is armed, and what is reviewed."""
+
+    tool_pressed = Signal(str)
 
     def __init__(self) -> None:
         super().__init__("2  Correct")
         self.counts = QLabel(objectName="counts")
         self.counts.setWordWrap(True)
         self.counts.setToolTip(
-            "Corrected: cells you painted, erased or deleted. Reviewed: corrected or marked as right; "
-            "that is what the network learns from and what keeps its labels"
+            "Corrected: cells you changed, drew or deleted. Accepted: cells you marked as right as they are. "
+            "The network learns from these pixels only, and they keep their labels"
         )
         self.mark = QPushButton("Mark view as reviewed", objectName="mark_reviewed")
         self.mark.setToolTip("Everything you see now is right, background included (Shift-R)")
@@ -32,9 +41,16 @@ class CorrectStep(QGroupBox):
         self.show_reviewed = QCheckBox("Show reviewed", objectName="show_reviewed")
         self.show_reviewed.setToolTip("Tint what was corrected or marked: only that teaches the network")
         self.saved = QLabel(objectName="saved")
-        tools = QLabel(TOOLS, objectName="tools")
-        tools.setWordWrap(True)
-        tools.setToolTip("napari's tools and keys, for the labels layer: click into the image first")
+        self.armed = ""
+        self.tools = {tool.name: _button(tool) for tool in TOOLS}
+        self.hint = QLabel(NAPARI_TOOLS, objectName="tools")
+        self.hint.setWordWrap(True)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignTop)
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        for at, (name, button) in enumerate(self.tools.items()):
+            grid.addWidget(button, *divmod(at, COLUMNS))
+            button.clicked.connect(partial(self._press, name))
         buttons = QHBoxLayout()
         buttons.addWidget(self.mark, 1)
         buttons.addWidget(self.unmark)
@@ -44,7 +60,8 @@ class CorrectStep(QGroupBox):
         below.addWidget(self.saved)
         layout = QVBoxLayout(self)
         layout.addWidget(self.counts)
-        layout.addWidget(tools)
+        layout.addLayout(grid)
+        layout.addWidget(self.hint)
         layout.addLayout(buttons)
         layout.addLayout(below)
 
@@ -54,18 +71,51 @@ class CorrectStep(QGroupBox):
         self.mark.setEnabled(reviewing)
         self.unmark.setEnabled(reviewing)
         self.show_reviewed.setEnabled(reviewing)
+        for button in self.tools.values():
+            button.setEnabled(reviewing)
         counts = image.counts if image is not None and reviewing else None
         self.counts.setText(describe_counts(counts) if counts else "Segment an image first.")
+        self.show_reviewed.setText(f"Show reviewed ({describe_share(counts)})" if counts else "Show reviewed")
         self.saved.setText(describe_saving(image) if image is not None and reviewing else "")
         self.saved.setToolTip(image.save_error if image is not None else "")
+
+    def show_tool(self, name: str, hint: str) -> None:
+        """Show which tool is armed and what to do with it; accepting shows what is accepted."""
+        if name == ACCEPT.name and self.armed != name:
+            self.show_reviewed.setChecked(True)
+        self.armed = name
+        for tool, button in self.tools.items():
+            button.setChecked(tool == name)
+        self.hint.setText(hint or NAPARI_TOOLS)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Keep room for two lines of what to do: the buttons must not jump under the mouse."""
+        one_line = self.hint.heightForWidth(_WIDE)
+        self.hint.setMinimumHeight(one_line + self.hint.fontMetrics().lineSpacing() + 2)
+        super().showEvent(event)
+
+    def _press(self, name: str, *_: object) -> None:
+        self.tool_pressed.emit(name)
+
+
+def _button(tool: Tool) -> QPushButton:
+    button = QPushButton(f"{tool.text}  {tool.key}", objectName=tool.name, checkable=True)
+    button.setToolTip(f"{tool.hint} (key {tool.key} in the image; Escape ends)")
+    button.setStyleSheet("padding: 4px 1px")  # four of them fit side by side in a narrow dock
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys go on to the image
+    return button
 
 
 def describe_counts(counts: ReviewCounts) -> str:
     """Return how far a review is, in one line; cells that are gone were corrected, too."""
-    corrected = f"{counts.changed_cells} cell{'s' * (counts.changed_cells != 1)} corrected"
+    cells = f"{counts.cells} cell{'s' * (counts.cells != 1)}"
+    return f"{counts.changed_cells} corrected, {counts.accepted_cells} accepted of {cells}"
+
+
+def describe_share(counts: ReviewCounts) -> str:
+    """Return how much of the image is reviewed."""
     percent = 100 * counts.reviewed_fraction
-    share = f"{percent:.0f}" if percent >= 1 or percent == 0 else f"{percent:.1g}"
-    return f"{corrected}, {counts.reviewed_cells} of {counts.cells} cells reviewed ({share} % of pixels)"
+    return f"{percent:.0f} %" if percent >= 1 or percent == 0 else f"{percent:.1g} %"
 
 
 def describe_saving(image: OpenImage) -> str:

@@ -76,7 +76,7 @@ def features_of(image: OpenImage) -> dict[str, np.ndarray]:
 def labels_in(layer: Labels, grid: PlaneGrid) -> np.ndarray:
     """Return the data of a labels layer in the shape of the review, unless it no longer fits."""
     data = np.asarray(layer.data)
-    return data.reshape(grid.label_shape) if data.shape == _spread_shape(grid) else data
+    return data.reshape(grid.label_shape) if data.shape == spread_shape(grid) else data
 
 
 def shown_plane(viewer: Any, layer: Layer, grid: PlaneGrid) -> Index:
@@ -142,7 +142,8 @@ def _pixel_size(layer: Image) -> float | None:
     return float(np.sqrt(abs(lengths[0] * lengths[1]))) if len(lengths) == 2 else None
 
 
-def _spread_shape(grid: PlaneGrid) -> tuple[int, ...]:
+def spread_shape(grid: PlaneGrid) -> tuple[int, ...]:
+    """Return the shape of a labels layer over an image: one thick plane where the image has channels."""
     axes = grid.axes.replace("S", "")
     sizes = zip(axes, grid.shape, strict=False)
     return tuple(
@@ -151,7 +152,7 @@ def _spread_shape(grid: PlaneGrid) -> tuple[int, ...]:
 
 
 def _spread(labels: np.ndarray, grid: PlaneGrid) -> np.ndarray:
-    return labels.reshape(_spread_shape(grid))
+    return labels.reshape(spread_shape(grid))
 
 
 def free_name(viewer: Any, name: str) -> str:

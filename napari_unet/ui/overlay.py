@@ -10,7 +10,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_unet.app.opened import OpenImage
 from napari_unet.core.corrections import Box, slices
-from napari_unet.ui.layers import METADATA, key_of, labels_in, place_over
+from napari_unet.ui.layers import METADATA, key_of, labels_in, place_over, spread_shape
 
 NAME = "reviewed"
 TINT = "#56B4E9"
@@ -32,9 +32,8 @@ class ReviewedOverlay:
         self.hide()
         assert image.review is not None
         place = place_over(over, image.grid)
-        shape = (*(1,) * (len(place["scale"]) - image.review.labels.ndim), *image.review.labels.shape)
         layer = Labels(
-            image.review.reviewed().astype(np.uint8).reshape(shape),
+            image.review.reviewed().astype(np.uint8).reshape(spread_shape(image.grid)),
             name=NAME,
             metadata={METADATA: {"reviewed": image.key}},
             opacity=0.3,

@@ -32,9 +32,13 @@ from napari_unet.ui.overlay import ReviewedOverlay
 from napari_unet.ui.run import Poster, RunBar
 from napari_unet.ui.segment import SegmentStep
 from napari_unet.ui.style import PANEL
+from napari_unet.ui.tools import TOOLS, ToolBox
 
 WIDTH = 320
-KEYS = {"Shift-S": "segment", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"}
+KEYS = {
+    **{"Shift-S": "segment", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},
+    **{tool.key: tool.name for tool in TOOLS},
+}
 _TURN = 10  # ms
 
 
@@ -59,6 +63,7 @@ class UNetPanel(QWidget):
         )
         self.overlay = ReviewedOverlay(self.viewer)
         self.watch = EditWatch(self.viewer, self.session.images, self)
+        self.tools = ToolBox(self.viewer, self.watch, self.session.images)
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
         self._refresh_timer.timeout.connect(self.refresh)
         self._lay_out()
@@ -66,7 +71,7 @@ class UNetPanel(QWidget):
         self._connect_session()
         self._connect_viewer()
         self._bind_keys()
-        self.destroyed.connect(_ending(self.session, self.watch, self.viewer))
+        self.destroyed.connect(_ending(self.session, self.watch, self.tools, self.viewer))
         self.session.start()
         Thread(target=_preload, daemon=True).start()
         self._fill_images()
@@ -128,6 +133,7 @@ class UNetPanel(QWidget):
         self.step1.show_grid(image.grid if image else None, entry.card.network.channels if entry else 1)
         self.step1.segment.setEnabled(layer is not None and session.model is not None and not busy)
         self.step2.show_image(image)
+        self.tools.image = image
         reason = explain_no_learning(image)
         self.step3.fine_tune.setEnabled(not reason and not busy)
         self.step3.show_reason(reason)
@@ -188,6 +194,8 @@ class UNetPanel(QWidget):
         self.step1.model.activated.connect(self._use_model)
         self.step1.segment.clicked.connect(self.segment)
         self.run_bar.cancel.clicked.connect(self.session.runner.cancel)
+        self.step2.tool_pressed.connect(self.tools.toggle)
+        self.tools.changed.connect(self.step2.show_tool)
         self.step2.mark.clicked.connect(self.mark_reviewed)
         self.step2.unmark.clicked.connect(self.unmark)
         self.step2.show_reviewed.toggled.connect(self._show_overlay)
@@ -283,6 +291,7 @@ class UNetPanel(QWidget):
             self.viewer.layers.insert(self.viewer.layers.index(over) + 1, layer)
             self.viewer.layers.selection.active = layer
             self.watch.add(layer)
+            self.tools.history.follow(layer)
         elif layer is not None:
             shown.replace_labels(layer, image, labels)
         self._show_overlay()
@@ -323,7 +332,7 @@ class UNetPanel(QWidget):
         box = shown.visible_box(self.viewer, layer, image.grid)
         self.watch.flush()
         if box is not None:
-            action(image.key, box)
+            self.tools.history.note(layer, action(image.key, box))
         elif self.viewer.dims.ndisplay != 2:
             self.session.runner.refuse(
                 "In 3D nobody sees every pixel: switch to 2D, then mark plane by plane."
@@ -363,8 +372,8 @@ def _pressing(button: QPushButton) -> Any:
     return press
 
 
-def _ending(session: Session, watch: EditWatch, viewer: Any) -> Any:
-    """Return what ends a panel's work once its widgets are gone; it keeps `watch` in being until then."""
+def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> Any:
+    """Return what ends a panel's work once its widgets are gone; it keeps all three in being until then."""
 
     def end() -> None:
         runner, images = session.runner, session.images
@@ -376,6 +385,7 @@ def _ending(session: Session, watch: EditWatch, viewer: Any) -> Any:
             signal.disconnect()
         for key in KEYS:
             viewer.bind_key(key, None)
+        tools.stop()
         session.close()
         watch.stop()
 

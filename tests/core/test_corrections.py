@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_unet.core.corrections import Review, changed_box, ignore_crumbs, mark, rebase, unmark
+from napari_unet.core.corrections import (
+    Patch,
+    Review,
+    changed_box,
+    flip,
+    ignore_crumbs,
+    mark,
+    rebase,
+    toggle,
+    unmark,
+)
 from napari_unet.core.errors import InputError
 
 SHAPES = st.sampled_from([(6,), (5, 7), (1, 1), (12, 9), (2, 6, 5), (2, 2, 4, 4)])
@@ -82,19 +92,50 @@ def test_arrays_that_are_no_review_are_refused() -> None:
 
 def test_reviewed_is_what_was_changed_or_marked(two_cells: Review) -> None:
     two_cells.labels[0, 0] = 3
-    assert mark(two_cells, ((10, 12), (0, 5))) == ((10, 12), (0, 5))
+    assert mark(two_cells, ((10, 12), (0, 5))).box == ((10, 12), (0, 5))
     expected = np.zeros((40, 80), bool)
     expected[0, 0] = expected[10:12, :5] = True
     np.testing.assert_array_equal(two_cells.reviewed(), expected)
 
 
-def test_mark_and_unmark_tell_which_box_changed(two_cells: Review) -> None:
-    assert mark(two_cells, two_cells.labels == 1) == ((8, 33), (8, 33))
-    assert mark(two_cells, ((16, 24), (16, 40))) == ((16, 24), (32, 40))
+def test_mark_and_unmark_tell_which_pixels_changed(two_cells: Review) -> None:
+    first = mark(two_cells, two_cells.labels == 1)
+    assert first.box == ((8, 33), (8, 33))
+    np.testing.assert_array_equal(first.pixels, two_cells.labels[8:33, 8:33] == 1)
+    assert mark(two_cells, ((16, 24), (16, 40))).box == ((16, 24), (32, 40))
     assert mark(two_cells, ((16, 24), (16, 40))) is None
-    assert unmark(two_cells, ((0, 12), (0, 80))) == ((8, 12), (13, 28))
-    assert unmark(two_cells, np.ones((40, 80), bool)) == ((12, 33), (8, 40))
+    assert unmark(two_cells, ((0, 12), (0, 80))).box == ((8, 12), (13, 28))
+    assert unmark(two_cells, np.ones((40, 80), bool)).box == ((12, 33), (8, 40))
     assert not two_cells.marked.any()
+
+
+def test_what_was_marked_can_be_flipped_back_and_forth(two_cells: Review) -> None:
+    mark(two_cells, ((0, 20), (0, 40)))
+    states = [two_cells.marked.copy()]
+    steps = [
+        toggle(two_cells, Patch(((8, 33), (8, 33)), two_cells.labels[8:33, 8:33] == 1)),
+        unmark(two_cells, ((0, 40), (10, 15))),
+        mark(two_cells, two_cells.labels > 0),
+    ]
+    for step in reversed(steps):
+        states.append(two_cells.marked.copy())
+        flip(two_cells, step)
+    np.testing.assert_array_equal(two_cells.marked, states[0])
+    for step, state in zip(steps, [None, None, states[1]], strict=True):
+        flip(two_cells, step)
+        if state is not None:
+            np.testing.assert_array_equal(two_cells.marked, state)
+
+
+def test_toggle_goes_by_what_most_of_the_pixels_are(two_cells: Review) -> None:
+    cell = Patch(((8, 33), (8, 33)), two_cells.labels[8:33, 8:33] == 1)
+    mark(two_cells, ((8, 12), (0, 80)))
+    toggle(two_cells, cell)
+    assert two_cells.marked[two_cells.labels == 1].all()
+    rest = two_cells.marked & (two_cells.labels != 1)
+    toggle(two_cells, cell)
+    np.testing.assert_array_equal(two_cells.marked, rest)
+    assert toggle(two_cells, Patch(((0, 2), (0, 2)), np.zeros((2, 2), bool))) is None
 
 
 def test_counts_follow_what_the_user_does(two_cells: Review) -> None:
@@ -113,6 +154,14 @@ def test_counts_follow_what_the_user_does(two_cells: Review) -> None:
     assert (counts.cells, counts.changed_cells, counts.reviewed_cells) == (3, 3, 3)
     assert counts.reviewed_pixels == two_cells.reviewed().sum() == 2 * (two_cells.prediction == 1).sum() + 17
     assert counts.total_pixels == 40 * 80
+
+
+def test_a_cell_is_accepted_when_it_is_marked_and_was_not_changed(two_cells: Review) -> None:
+    mark(two_cells, two_cells.labels > 0)
+    assert two_cells.counts().accepted_cells == 2
+    two_cells.labels[20, 60] = 0
+    counts = two_cells.counts()
+    assert (counts.changed_cells, counts.accepted_cells, counts.cells) == (1, 1, 2)
 
 
 def test_a_cell_counts_as_reviewed_when_most_of_it_is(two_cells: Review) -> None:

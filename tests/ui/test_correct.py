@@ -15,7 +15,7 @@ def test_a_stroke_is_on_the_disk_at_once(window, cells):
     window.wait(lambda: window.on_disk().labels[10, 80] == 77, seconds=5)
     window.settle()
     np.testing.assert_array_equal(window.on_disk().labels, labels.data)
-    assert window.panel.step2.counts.text().startswith("1 cell corrected, 1 of 31 cells reviewed")
+    assert window.panel.step2.counts.text().startswith("1 corrected, 0 accepted of 31 cells")
     assert window.panel.step2.saved.text() == "saved"
 
 

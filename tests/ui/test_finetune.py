@@ -46,7 +46,7 @@ def test_the_new_model_relabels_what_was_not_reviewed(corrected):
     assert [table.item(0, column).text() for column in (1, 2)] == ["0.50", "0.90"]
     missed = next(row for row in range(table.rowCount()) if table.item(row, 0).text() == "Missed cells")
     assert all(table.item(missed, column).text().isdigit() for column in (1, 2))
-    assert corrected.panel.step2.counts.text().startswith("1 cell corrected, 1 of ")
+    assert corrected.panel.step2.counts.text().startswith("1 corrected, 0 accepted of ")
     assert len(corrected.panel.step3.plot.points) > 1
     assert "better" in corrected.panel.run_bar.status.text()
     assert "Keep or Roll back" in corrected.panel.run_bar.hint.text()
