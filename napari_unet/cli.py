@@ -64,8 +64,8 @@ def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -
     import napari
 
     viewer = napari.Viewer()
-    for data, options, _ in layers:
-        viewer.add_image(data, **options)
+    for data, options, kind in layers:
+        getattr(viewer, f"add_{kind}")(data, **options)
     viewer.window.add_plugin_dock_widget("napari-unet")
     napari.run()
 
@@ -125,6 +125,30 @@ def _check_stems(paths: list[Path]) -> None:
                 f"{seen[path.stem]} and {path} would both be written to {path.stem}.tif: rename one of them."
             )
         seen[path.stem] = path
+
+
+@app.command()
+def export(
+    labels: Annotated[list[Path], typer.Argument(help="Label images, or folders of them.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder for the files; for zarr, that of the OME-Zarr images.")
+    ],
+    form: Annotated[str, typer.Option("--format", help="rois (Fiji), geojson (QuPath), csv, zarr or tiff.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of their images, of the same stems.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write label images for other programs, and tables of measurements."""
+    from napari_unet.app.export import export_files
+
+    outcomes = []
+    for outcome in export_files(labels, output, form, images):
+        say(outcome.sentence)
+        outcomes.append(outcome)
+    if as_json:
+        print(json.dumps({"exported": [outcome._asdict() for outcome in outcomes]}, indent=2, default=str))
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    if failed:
+        raise InputError(f"{failed} of {len(outcomes)} label images could not be exported; others are done.")
 
 
 @app.command("fine-tune")

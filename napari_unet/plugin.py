@@ -1,7 +1,9 @@
-"""What napari calls by the names in napari.yaml, apart from the panel: samples and saving."""
+"""What napari calls by the names in napari.yaml, apart from the panel: opening, samples and saving."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,25 @@ import numpy as np
 from napari_unet.app import files
 from napari_unet.app.calibration import MICROMETRES
 from napari_unet.app.layer_data import LayerData, read_layers
+from napari_unet.app.zarr_image import is_zarr
+
+
+def get_zarr_reader(path: str | list[str]) -> Callable[[Any], list[LayerData]] | None:
+    """What reads an OME-Zarr folder, labels included; called when a folder is opened or dropped in napari."""
+    return _read_zarr if isinstance(path, str) and is_zarr(Path(path)) else None
+
+
+def _read_zarr(path: str | list[str]) -> list[LayerData]:
+    return read_layers(path if isinstance(path, str) else path[0])
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Save a Labels layer as TIFF with its pixel size and axes; called by napari's File > Save."""
+    """Save a Labels layer with its pixel size and axes; called by napari's File > Save.
+
+    The ending of `path` decides: .tif, .zip for Fiji's ROI Manager, .geojson for QuPath, .csv for a table.
+    """
+    from napari_unet.app.export import export_labels
+
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes = "".join(str(label) for label in meta.get("axis_labels") or ()).upper()
     # Without names of its own a layer's axes are called "-3", "-2", "-1".
@@ -25,7 +42,7 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         for axis, step, unit in zip(axes, map(float, scale), units, strict=True)
         if str(unit).lower() in MICROMETRES
     }
-    files.write_labels(path, labels, axes=axes, pixel_size=lengths.get("Y"), z_step=lengths.get("Z"))
+    export_labels(Path(path), labels, axes=axes, pixel_size=lengths.get("Y"), z_step=lengths.get("Z"))
     return [path]
 
 

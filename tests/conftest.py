@@ -5,7 +5,7 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -174,3 +174,40 @@ def bright_squares() -> tuple[Any, Any]:
     labels[20:44, 50:70] = 3
     noise = np.random.default_rng(0).integers(0, 12, labels.shape)
     return np.where(labels > 0, 200, 20).astype(np.uint8) + noise.astype(np.uint8), labels
+
+
+@pytest.fixture
+def write_ome_zarr() -> Callable[..., Path]:
+    """A function that writes an image as other programs do: version 0.4 or 0.5, two levels, lengths in nm."""
+
+    def write(path: Path, data: Any, axes: str, version: str = "0.5", **options: Any) -> Path:
+        import zarr
+
+        units = {axis: {"unit": "nanometer"} for axis in "ZYX"}
+        kinds = {"T": "time", "C": "channel"}
+        entries = [{"name": a.lower(), "type": kinds.get(a, "space")} | units.get(a, {}) for a in axes]
+        scale = [{"Z": 2000.0, "Y": 250.0, "X": 250.0}.get(a, 1.0) for a in axes]
+        steps = [tuple(2**level if a in "YX" else 1 for a in axes) for level in range(2)]
+        levels = [
+            {"path": f"s{level}", "coordinateTransformations": [{"type": "scale", "scale": factors}]}
+            for level, step in enumerate(steps)
+            if (factors := [f * n for f, n in zip(scale, step, strict=True)])
+        ]
+        image = {"axes": entries, "datasets": levels}
+        extra = options.pop("metadata", {})
+        old = version == "0.4"
+        attributes = {"multiscales": [{"version": "0.4", **image}], **extra}
+        if not old:
+            attributes = {"ome": {"version": "0.5", "multiscales": [image], **extra}}
+        group = zarr.create_group(path, zarr_format=2 if old else 3, attributes=attributes)
+        for level, step in zip(levels, steps, strict=True):
+            pixels = data[tuple(slice(None, None, n) for n in step)]
+            chunks = tuple(min(16, n) if a in "YX" else 1 for a, n in zip(axes, pixels.shape, strict=True))
+            names = None if old else list(axes.lower())
+            array = group.create_array(
+                level["path"], shape=pixels.shape, dtype=pixels.dtype, chunks=chunks, dimension_names=names
+            )
+            array[...] = pixels
+        return path
+
+    return write

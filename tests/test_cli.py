@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_unet.app.files import read_labels
 from napari_unet.cli import main
 
 
@@ -182,3 +183,40 @@ def test_benchmark_prints_a_table_and_writes_it(folders, tiny_model, capsys):
     said = capsys.readouterr().err
     assert ".md" in said
     assert said.count("\n") == 1
+
+
+def test_export_writes_what_other_programs_open(folders, capsys):
+    words = ["export", folders / "labels", "--output", folders / "out"]
+    assert run(*words, "--format", "csv", "--images", folders / "images", "--json") == 0
+    said = capsys.readouterr()
+    rows = json.loads(said.out)["exported"]
+    assert [(row["cells"], row["error"]) for row in rows] == [(3, None)] * 3
+    assert "field0.tif: 3 cells ->" in said.err
+    header, *lines = (folders / "out" / "field0.csv").read_text().splitlines()
+    assert len(lines) == 3
+    assert "mean_intensity" in header
+    assert run(*words, "--format", "rois") == 0
+    assert len(list((folders / "out").glob("*.zip"))) == 3
+
+
+def test_export_says_what_is_wrong(folders, capsys):
+    words = ["export", folders / "labels", "--output", folders / "out", "--format"]
+    assert run(*words, "xls") == 1
+    assert "no format 'xls'" in capsys.readouterr().err
+    (folders / "labels" / "field1.tif").write_bytes(b"no image")
+    assert run(*words, "geojson") == 1
+    said = capsys.readouterr().err
+    assert "field1.tif is damaged" in said
+    assert "1 of 3 label images" in said
+    assert len(list((folders / "out").iterdir())) == 2
+
+
+def test_an_ome_zarr_image_is_segmented_and_gets_its_labels(folders, tiny_model, write_ome_zarr):
+    image = tifffile.imread(folders / "images" / "field0.tif")
+    path = write_ome_zarr(folders / "zarr" / "field0.zarr", image, "YX")
+    assert run("segment", path, "--output", folders / "out", "--model", tiny_model) == 0
+    words = ["--output", folders / "zarr", "--format", "zarr"]
+    assert run("export", folders / "out" / "field0.tif", *words) == 0
+    labels = read_labels(path / "labels" / "cells")
+    np.testing.assert_array_equal(labels, tifffile.imread(folders / "out" / "field0.tif"))
+    assert labels.max() == 3

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from npe2.manifest.utils import import_python_name
 
 from napari_unet import plugin
 from napari_unet.app.files import SAMPLES, read_image, read_labels, sample_path
+from napari_unet.app.geojson import read_geojson
 from napari_unet.app.layer_data import read_layers
+from napari_unet.app.rois import read_rois
+from napari_unet.app.zarr_labels import add_labels
 
 PANEL = "napari-unet.panel"
 MANIFEST = Path(plugin.__file__).parent / "napari.yaml"
@@ -147,3 +150,58 @@ def test_labels_without_axis_names_are_saved_as_planes(viewer: ViewerModel, tmp_
     viewer.add_labels(np.ones((4, 8, 9), np.int32))
     viewer.layers.save(str(tmp_path / "saved.tif"), plugin="napari-unet")
     assert read_image(tmp_path / "saved.tif").axes == "ZYX"
+
+
+@pytest.mark.parametrize("ending", [".zip", ".geojson", ".csv"])
+def test_labels_are_saved_for_other_programs_by_their_ending(
+    viewer: ViewerModel, tmp_path: Path, ending: str
+) -> None:
+    labels = np.zeros((3, 8, 9), np.int32)
+    labels[1, 2:6, 2:7], labels[1, 3, 3], labels[2, 7, 8] = 4, 0, 9
+    viewer.add_labels(labels, scale=(1, 0.5, 0.5), units=("pixel", "um", "um"), axis_labels=("t", "y", "x"))
+    path = tmp_path / f"saved{ending}"
+    assert viewer.layers.save(str(path)) == [str(path)]
+    if ending == ".csv":
+        name, *_ = path.read_text().splitlines()
+        assert {"label", "frame", "area_um2"} <= set(name.split(","))
+        assert len(path.read_text().splitlines()) == 3
+    else:
+        read = {".zip": read_rois, ".geojson": read_geojson}[ending]
+        np.testing.assert_array_equal(read(path, labels.shape, "TYX"), labels)
+
+
+def test_the_save_dialog_names_the_formats(viewer: ViewerModel) -> None:
+    from napari.plugins._npe2 import file_extensions_string_for_layers
+
+    layer = viewer.add_labels(np.ones((4, 5), np.int32))
+    choices, _ = file_extensions_string_for_layers([layer])
+    assert choices
+    for shown in ("ROIs for Fiji (*.zip)", "GeoJSON for QuPath (*.geojson)", "table of measurements (*.csv)"):
+        assert shown in choices
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_ome_zarr_opens_with_channels_pixel_size_and_labels(
+    viewer: ViewerModel, tmp_path: Path, write_ome_zarr: Callable[..., Path], version: str
+) -> None:
+    path = write_ome_zarr(tmp_path / "a.zarr", np.ones((2, 20, 30), np.uint8), "CYX", version)
+    add_labels(path, np.full((20, 30), 3, np.int32))
+    first, second, labels = viewer.open(path, plugin="napari-unet")
+    assert [first.name, second.name, labels.name] == ["a channel 1", "a channel 2", "cells"]
+    np.testing.assert_allclose(second.scale, (0.25, 0.25))
+    np.testing.assert_allclose(labels.scale, (0.25, 0.25))
+    assert [str(unit) for unit in labels.units] == ["micrometer", "micrometer"]
+    labels.paint((0, 0), 7)
+    assert labels.data[0, 0] == 7
+
+
+def test_only_zarr_folders_have_two_readers(
+    viewer: ViewerModel, tmp_path: Path, write_ome_zarr: Callable[..., Path]
+) -> None:
+    from napari.plugins._npe2 import get_readers
+
+    path = write_ome_zarr(tmp_path / "a.zarr", np.ones((20, 30), np.uint8), "YX")
+    assert set(get_readers(path)) == {"napari", "napari-unet"}
+    for name in ("a.tif", "a.ome.tif", "a.png", "a.npy", "folder"):
+        assert set(get_readers(tmp_path / name)) <= {"napari"}
+    assert plugin.get_zarr_reader(str(tmp_path / "a.tif")) is None

@@ -30,6 +30,9 @@ MICROMETRES = {
 # would be pixels of 42 um and more. No microscope has those: the tag alone is believed below this only.
 LARGEST_PLAUSIBLE_PIXEL = 20.0
 
+# Description, X and Y resolution, and ImageJ's metadata: what is read below.
+_TOLD_BY = (270, 282, 283, 50838, 50839)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
@@ -75,7 +78,7 @@ def calibrate(tif: tifffile.TiffFile, path: Path) -> Calibration:
     Where the file does not name its axes, pages are Z (then T, then C). Raises InputError for a file whose
     end is missing, without pixels, or with axes that have no name here.
     """
-    if _is_cut_off(tif):
+    if _is_cut_off(tif) or _lacks_metadata(tif):
         raise InputError(f"{path.name} is incomplete: its end is missing, copy or export it again.")
     series = tif.series[0]
     if 0 in series.shape:
@@ -95,6 +98,23 @@ def _is_cut_off(tif: tifffile.TiffFile) -> bool:
     tif.filehandle.seek(last.offset + layout.tagnosize + tags * layout.tagsize)
     (following,) = struct.unpack(layout.offsetformat, tif.filehandle.read(layout.offsetsize))
     return bool(following != 0)
+
+
+def _lacks_metadata(tif: tifffile.TiffFile) -> bool:
+    # Written behind the pixels, as ImageJ's axes may be, they go first, and tifffile passes over them.
+    layout, stream = tif.tiff, tif.filehandle
+    stream.seek(tif.pages.first.offset)
+    (tags,) = struct.unpack(layout.tagnoformat, stream.read(layout.tagnosize))
+    entries = [stream.read(layout.tagsize) for _ in range(tags)]
+    for entry in entries:
+        code, kind = struct.unpack(layout.tagformat1, entry[:4])
+        count, value = struct.unpack(layout.tagformat2, entry[4:])
+        size = count * struct.calcsize("=" + tifffile.TIFF.DATA_FORMATS.get(kind, ""))
+        if code in _TOLD_BY and size > layout.tagoffsetthreshold:
+            (offset,) = struct.unpack(layout.offsetformat, value)
+            if offset + size > stream.size:
+                return True
+    return False
 
 
 def _name_axes(series: tifffile.TiffPageSeries, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Image and label files: TIFF (OME, ImageJ, plain), PNG and JPEG in, TIFF out.
+"""Image and label files: TIFF (OME, ImageJ, plain), PNG, JPEG and OME-Zarr in, TIFF out.
 
 Everything here works on whole files and either succeeds or raises InputError and leaves the disk as it was.
 """
@@ -10,7 +10,7 @@ import io
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from PIL import Image
 
 from napari_unet.app.atomic import write_file
 from napari_unet.app.calibration import Calibration, calibrate
+from napari_unet.app.zarr_image import ENDING, is_zarr, read_multiscale, read_pixels
 from napari_unet.core.errors import InputError
 
 TIFF_ENDINGS = (".tif", ".tiff")
@@ -32,7 +33,7 @@ logger = logging.getLogger("napari_unet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile(Calibration):
-    """An image file that was read: what it says about its array, and the array."""
+    """An image file that was read: what it says about its array, and the array (dask's for OME-Zarr)."""
 
     path: Path
     data: NDArray[Any]
@@ -47,13 +48,17 @@ class Matched(NamedTuple):
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
-    """Read a TIFF, PNG or JPEG file.
+    """Read a TIFF, PNG or JPEG file, or an OME-Zarr folder.
 
     The array is as in the file, of any integer, float or bool dtype; nothing is scaled and no axis dropped,
     but colours are moved to the last axis and palettes become colours. Of a TIFF with several series (a
     pyramid, several positions) the first is read. In a TIFF that does not name its axes, pages are Z (then T,
-    then C). Raises InputError for a file that is missing, empty, damaged, incomplete or no image.
+    then C). The pixels of OME-Zarr, of its finest level, are a dask array: they are read when they are used.
+    Raises InputError for a file that is missing, empty, damaged, incomplete or no image.
     """
+    if is_zarr(Path(path)):
+        multiscale = read_multiscale(Path(path))
+        return ImageFile(path=Path(path), data=read_pixels(multiscale), **asdict(multiscale.calibration))
     path = _existing(path)
     with _reading(path):
         if path.suffix.lower() in TIFF_ENDINGS:
@@ -66,6 +71,8 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
 
 def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     """What a file says about its array, without reading the array; raises InputError as `read_image` does."""
+    if is_zarr(Path(path)):
+        return read_multiscale(Path(path)).calibration
     path = _existing(path)
     with _reading(path):
         if path.suffix.lower() in TIFF_ENDINGS:
@@ -82,6 +89,10 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     Raises InputError for colours, fractions, negative or too large numbers, JPEG (it alters numbers) and
     whatever `read_image` refuses.
     """
+    path = Path(path)
+    if is_zarr(path):
+        with _reading(path):
+            return _as_labels(np.asarray(read_image(path).data), path.name)
     path = _existing(path)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise InputError(f"{path.name} is a JPEG, which alters label numbers: save labels as TIFF or PNG.")
@@ -170,13 +181,20 @@ def write_image(
 def list_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """The image files that `paths` name: files as they are, folders as the images right inside, by name.
 
-    Raises InputError for a missing path, a file of another kind, and when there is no image at all.
+    An OME-Zarr folder is an image. Raises InputError for a missing path, a file of another kind, and when
+    there is no image at all.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in TIFF_ENDINGS + PHOTO_ENDINGS)
-            found |= dict.fromkeys(p for p in inside if p.is_file() and not p.name.startswith("."))
+        if is_zarr(path):
+            found[path] = None
+        elif path.is_dir():
+            inside = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+            found |= dict.fromkeys(
+                p
+                for p in inside
+                if is_zarr(p) or (p.is_file() and p.suffix.lower() in TIFF_ENDINGS + PHOTO_ENDINGS)
+            )
         else:
             found[_existing(path)] = None
     if not found:
@@ -232,7 +250,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _supported() -> str:
-    return f"supported are {', '.join(TIFF_ENDINGS + PHOTO_ENDINGS)}"
+    return f"supported are {', '.join((*TIFF_ENDINGS, *PHOTO_ENDINGS, ENDING))}"
 
 
 @contextlib.contextmanager
@@ -275,10 +293,7 @@ def _read_tiff(tif: tifffile.TiffFile, path: Path) -> ImageFile:
     return ImageFile(
         path=path,
         data=data.astype(data.dtype.newbyteorder("="), copy=False),
-        axes=calibration.axes,
-        pixel_size=calibration.pixel_size,
-        z_step=calibration.z_step,
-        channel_names=calibration.channel_names,
+        **asdict(calibration),
     )
 
 

@@ -18,6 +18,7 @@ from napari_unet.app.models import DEFAULT_MODEL, find_model
 from napari_unet.core.axes import PlaneGrid, plan_planes
 from napari_unet.core.corrections import as_labels, ignore_crumbs
 from napari_unet.core.errors import InputError
+from napari_unet.core.link import link_cells
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import check_pixels
 from napari_unet.core.params import FineTuneParams
@@ -74,8 +75,9 @@ def segment(
     """Return the cells of an image as int32 labels (0 is background) of the same spatial and time axes.
 
     ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
-    (the first by default; RGB is turned to grey). ``pixel_size`` is in um. Planes are segmented one by one,
-    and no two cells of different planes share a number.
+    (the first by default; RGB is turned to grey). ``pixel_size`` is in um. Planes are segmented one by one;
+    then cells are linked along Z and T, so that a cell has one number in all its planes and frames, the
+    daughters of a division have their own, and no two cells share one.
     InputError for an image or a model that cannot be used; what ``progress`` raises ends the run.
     """
     report = progress or _ignore
@@ -86,7 +88,7 @@ def segment(
     loaded = _resolve(model)
     channel = _check_channels(grid, channel, loaded)
     labels = np.zeros(grid.label_shape, np.int32)
-    indices, taken = list(grid.indices()), 0
+    indices = list(grid.indices())
     for number, index in enumerate(indices):
         plane = grid.plane(array, index, channel)
 
@@ -95,10 +97,10 @@ def segment(
             fraction = (number + done / total) / len(indices)
             report(Progress(fraction, f"Segmenting: {where}tile {done} of {total}"))
 
-        cells = loaded.segment_plane(plane, pixel_size=pixel_size, on_tile=on_tile)
-        labels[grid.select(index)] = np.where(cells > 0, cells + taken, 0)
-        taken += int(cells.max())
-    return labels
+        labels[grid.select(index)] = loaded.segment_plane(plane, pixel_size=pixel_size, on_tile=on_tile)
+    if len(indices) > 1:
+        report(Progress(1.0, "Linking the cells of all planes"))
+    return link_cells(labels, grid.label_axes)
 
 
 def fine_tune(

@@ -2,38 +2,84 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_unet.app import files
+from napari_unet.app.calibration import Calibration
+from napari_unet.app.zarr_image import LABELS, is_zarr, list_labels, read_multiscale, read_pixels
+from napari_unet.core.errors import InputError
+
+logger = logging.getLogger("napari_unet")
 
 LayerData = tuple[Any, dict[str, Any], str]
+
+_WIDE = 4096  # pixels of a side from which the coarser levels of an image are shown while it is zoomed out
+_LARGEST_LABELS = 1 << 28  # pixels up to which labels are read at once, so that they can be edited
 
 
 def read_layers(path: str | os.PathLike[str]) -> list[LayerData]:
     """Read an image file as napari layer data, with scale, units and axis labels.
 
     napari makes one layer per channel of it: a biologist sees the channels in colours over each other and
-    picks one by its layer. Raises InputError as `files.read_image` does.
+    picks one by its layer. An OME-Zarr image is lazy, and its labels follow as layers of their own. Raises
+    InputError as `files.read_image` does.
     """
+    path = Path(path)
+    if is_zarr(path):
+        return _read_zarr_layers(path)
     image = files.read_image(path)
-    name = image.path.stem.removesuffix(".ome")
-    if "C" not in image.axes:
-        look: dict[str, Any] = {"scale": image.scale, "units": image.units, "axis_labels": image.axis_labels}
-        return [(image.data, {"name": name, "rgb": image.rgb, **look}, "image")]
-    position = image.axes.index("C")
-    count = image.data.shape[position]
-    channels = image.channel_names
+    return [_image_layer(image.data, image, path)]
+
+
+def _read_zarr_layers(path: Path) -> list[LayerData]:
+    multiscale = read_multiscale(path)
+    said = multiscale.calibration
+    if multiscale.is_labels:
+        return [_labels_layer(path)]
+    data = read_pixels(multiscale)
+    if max(data.shape) > _WIDE and len(multiscale.levels) > 1:
+        data = [data, *(read_pixels(multiscale, level) for level in range(1, len(multiscale.levels)))]
+    layers = [_image_layer(data, said, path)]
+    for name in list_labels(multiscale.folder):
+        try:
+            layers.append(_labels_layer(multiscale.folder / LABELS / name))
+        except InputError as error:  # no reason to keep the image from the user
+            logger.warning("The labels '%s' of %s are left out: %s", name, path.name, error)
+    return layers
+
+
+def _image_layer(data: Any, said: Calibration, path: Path) -> LayerData:
+    name = path.stem.removesuffix(".ome")
+    if "C" not in said.axes:
+        look: dict[str, Any] = {"scale": said.scale, "units": said.units, "axis_labels": said.axis_labels}
+        return data, {"name": name, "rgb": said.rgb, **look}, "image"
+    position = said.axes.index("C")
+    count = (data[0] if isinstance(data, list) else data).shape[position]
+    channels = said.channel_names
     if len(channels) != count:
         channels = tuple(f"channel {number}" for number in range(1, count + 1))
     look = {
         "channel_axis": position,
         "name": [f"{name} {channel}" for channel in channels],
-        "scale": _without(image.scale, position),
-        "units": _without(image.units, position),
-        "axis_labels": _without(image.axis_labels, position),
+        "scale": _without(said.scale, position),
+        "units": _without(said.units, position),
+        "axis_labels": _without(said.axis_labels, position),
     }
-    return [(image.data, {"rgb": image.rgb, **look}, "image")]
+    return data, {"rgb": said.rgb, **look}, "image"
+
+
+def _labels_layer(path: Path) -> LayerData:
+    multiscale = read_multiscale(path)
+    said, data = multiscale.calibration, read_pixels(multiscale)
+    if data.size <= _LARGEST_LABELS:
+        data = np.asarray(data).astype(np.int32)
+    look = {"scale": said.scale, "units": said.units, "axis_labels": said.axis_labels}
+    return data, {"name": path.stem, **look}, "labels"
 
 
 def _without(values: tuple[Any, ...], position: int) -> tuple[Any, ...]:

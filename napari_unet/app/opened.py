@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -186,12 +187,16 @@ class OpenImage:
         return (pixels[0], axes) if len(pixels) == 1 else (np.stack(pixels), "Z" + axes)
 
     def segmented_planes(self) -> list[Index] | None:
-        """Return the planes that hold any label, None if all of them do."""
+        """Return the planes that were segmented one by one; None if the image was segmented as a whole."""
         if self.review is None or not self.grid.stack_shape:
             return None
         indices = list(self.grid.indices())
-        found = [i for i in indices if self.review.labels[self.grid.select(i)].any()]
-        return None if len(found) in (0, len(indices)) else found
+        planes = [self.review.labels[self.grid.select(index)] for index in indices]
+        found = [index for index, plane in zip(indices, planes, strict=True) if plane.any()]
+        if len(found) in (0, len(indices)):
+            return None
+        linked = any(((above == below) & (above > 0)).any() for above, below in itertools.pairwise(planes))
+        return None if linked else found
 
     def _submit(self, edit: Edit) -> None:
         # While a new prediction goes to the disk the old review is history: `adopt` sends what is new.

@@ -16,13 +16,14 @@ def merge_labels(
 ) -> Review:
     """Return `review` carried over to new labels of some `planes`, None for all of them.
 
-    Labels of several planes are stacked along their first axis. Reviewed pixels keep their labels. Cells of
-    different planes get different ids: nobody said that they are the same.
+    Labels of the whole image have one id per cell, in all its planes and frames. Labels of several planes are
+    stacked along their first axis; their cells get ids that no other plane has: nobody said that they are the
+    same. Reviewed pixels keep their labels.
     """
     if review is None:
         review = Review.of(np.zeros(grid.label_shape, np.int32))
     if planes is None:
-        return rebase(review, _number_apart(labels, [grid.select(index) for index in grid.indices()], 0))
+        return rebase(review, labels)
     where = [grid.select(plane) for plane in planes]
     largest = max(int(review.labels.max()), int(review.prediction.max()))
     stack = labels.reshape(len(planes), *labels.shape[-2:])
@@ -55,8 +56,6 @@ def restore_review(before: Review, start: Review, now: Review) -> Review:
 
 def _number_apart(labels: Labels, where: Sequence[tuple[Any, ...]], first: int) -> Labels:
     """Return labels whose ids go up from plane to plane, starting behind `first`."""
-    if len(where) == 1 and not first:
-        return labels
     result = labels.copy()
     for index in where:
         plane = result[index]

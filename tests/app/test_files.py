@@ -1,5 +1,6 @@
 import runpy
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,23 @@ def test_a_cut_off_tiff_is_refused_or_complete_never_short(
         read_image(path)
 
 
+@pytest.mark.parametrize("options", [IMAGEJ, OME])
+def test_a_tiff_that_lost_what_it_says_about_itself_is_refused(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    metadata = {"axes": "TYX", "unit": "um"}
+    path = save(tmp_path / "a.tif", ramp(3, 64, 64), resolution=(2, 2), metadata=metadata, **options)
+    whole = path.read_bytes()
+    for length in range(len(whole) - 1, len(whole) // 4, -97):
+        path.write_bytes(whole[:length])
+        try:
+            image = read_image(path)
+        except InputError:
+            continue
+        assert (image.axes, image.data.shape) == ("TYX", (3, 64, 64))
+        assert image.pixel_size == read_calibration(path).pixel_size
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_a_cut_off_photo_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -437,7 +455,9 @@ def test_match_by_stem_refuses_two_of_the_same_name(tmp_path: Path) -> None:
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rendered")
     shutil.copy(ROOT / "sample_data" / "generate.py", folder)
-    runpy.run_path(str(folder / "generate.py"), run_name="__main__")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["generate.py"])  # the script's arguments, not those of pytest
+        runpy.run_path(str(folder / "generate.py"), run_name="__main__")
     return folder
 
 

@@ -55,11 +55,33 @@ def test_labels_have_the_images_spatial_and_time_axes(tiny_model, bright_squares
     assert napari_unet.evaluate(plane, truth).ap75 == 1
 
 
-def test_cells_of_different_planes_have_different_numbers(tiny_model, bright_squares):
-    found = napari_unet.segment(np.stack([bright_squares[0]] * 3), tiny_model, axes="ZYX")
+def test_a_cell_has_one_number_in_all_its_planes(tiny_model, bright_squares):
+    image, labels = bright_squares
+    stack = np.stack([image, image, np.where(labels == 1, 200, 20).astype(np.uint8), image])
+    found = napari_unet.segment(stack, tiny_model, axes="ZYX")
     numbers = [set(plane[plane > 0]) for plane in found]
-    assert [len(n) for n in numbers] == [3, 3, 3]
-    assert len(set.union(*numbers)) == 9
+    assert numbers == [{1, 2, 3}, {1, 2, 3}, {1}, {1, 2, 3}]
+    np.testing.assert_array_equal(found[0], found[3])
+
+
+def test_cells_over_one_another_have_different_numbers(tiny_model, bright_squares):
+    image, labels = bright_squares
+    dark = np.where(labels > 3, 200, 20).astype(np.uint8)
+    dark[0, 0] = 200
+    found = napari_unet.segment(np.stack([image, image, dark, dark, image, image]), tiny_model, axes="ZYX")
+    assert [set(found[plane][labels > 0]) for plane in (1, 2, 4)] == [{1, 2, 3}, {0}, {4, 5, 6}]
+
+
+@pytest.mark.parametrize("axes", ["TYX", "YXT", "TZYX", "ZTYX"])
+def test_a_cell_that_moves_keeps_its_number_over_time(tiny_model, bright_squares, axes):
+    image, _ = bright_squares
+    frames = np.stack([np.roll(image, 3 * frame, 1) for frame in range(4)])
+    stack = np.stack([frames] * 3, 1) if "Z" in axes else frames
+    order = ["TZYX".replace("Z" if "Z" not in axes else " ", "").index(axis) for axis in axes]
+    found = napari_unet.segment(stack.transpose(order), tiny_model, axes=axes).transpose(np.argsort(order))
+    assert found.max() == 3
+    for frame in range(4):
+        np.testing.assert_array_equal(np.roll(found[0], 3 * frame, -1), found[frame])
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_the_users_models_are_found_by_name_and_damaged_files_are_passed_over(ti
 
 def test_a_projects_models_are_found_in_its_folder(tiny_model):
     assert find_model("bright", [tiny_model.parent]) == tiny_model
-    with pytest.raises(InputError, match="no model called 'bright': there are nuclei"):
+    with pytest.raises(InputError, match="no model called 'bright': there are cells"):
         find_model("bright")
 
 

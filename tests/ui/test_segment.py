@@ -32,11 +32,11 @@ def test_a_plane_of_a_stack(window, stack):
     assert found == [False, False, True, False]
 
 
-def test_a_whole_stack_numbers_the_cells_of_each_plane_apart(window, stack):
+def test_a_cell_has_one_number_in_all_planes_of_a_stack(window, stack):
     window.add_image(stack)
     window.panel.step1.scope.setCurrentIndex(1)
     labels = window.segment()
-    assert len(np.unique(labels.data)) == 1 + 4 * 30
+    assert len(np.unique(labels.data)) == 1 + 30
 
 
 def test_channels_are_asked_for_where_there_are_any(window, cells):

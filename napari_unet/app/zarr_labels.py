@@ -1,0 +1,207 @@
+"""Labels in OME-Zarr: beside the image that they belong to, or on their own.
+
+A group of labels is written under a temporary name and renamed when it is complete. Nothing of the image is
+ever opened for writing; the list of labels is the only file that others share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_unet.app.atomic import TEMPORARY, replace, sync_folder, write_file
+from napari_unet.app.zarr_image import LABELS, is_zarr, read_multiscale, reading_zarr
+from napari_unet.core.corrections import Labels
+from napari_unet.core.errors import InputError
+
+_BLOCK = 1024
+_TYPES = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
+
+
+def add_labels(image: Path, labels: Labels, name: str = "cells") -> Path:
+    """Write labels into the `labels` group of an OME-Zarr image, in its version and at all its levels.
+
+    `labels` (int32) has the image's shape without the channels; labels of the same name are replaced. Returns
+    the folder of the labels. Raises InputError where the shape differs, the folder is no OME-Zarr image, or
+    it cannot be written; then the old labels are still there.
+    """
+    multiscale = read_multiscale(image)
+    with reading_zarr(image):
+        shapes = [multiscale.open_level(n).shape for n in range(len(multiscale.levels))]
+        chunks = multiscale.open_level(0).chunks
+    kept = [axis for axis, letter in enumerate(multiscale.axes) if letter != "C"]
+    sizes = [tuple(shape[axis] for axis in kept) for shape in shapes]
+    if labels.shape != sizes[0]:
+        raise InputError(f"{image.name} needs labels of shape {sizes[0]}, not {labels.shape}: give its own.")
+    metadata = {
+        "name": name,
+        "axes": [multiscale.axis_entries[axis] for axis in kept],
+        "datasets": [
+            {"path": str(number), "coordinateTransformations": _keep(level, kept)}
+            for number, level in enumerate(multiscale.levels)
+        ],
+    }
+    outer = _keep({"coordinateTransformations": multiscale.transformations}, kept)
+    if outer:
+        metadata["coordinateTransformations"] = outer
+    group = image / LABELS
+    with _writing(image):
+        is_new = not group.exists()
+        try:
+            group.mkdir(exist_ok=True)
+            with _replacing(group / name) as folder:
+                block = tuple(min(chunks[axis], _BLOCK) for axis in kept)
+                levels = [_shrink(labels, size) for size in sizes]
+                _write_group(folder, levels, block, metadata, multiscale.zarr_format, source="../../")
+            _list_labels(group, name, multiscale.zarr_format)
+        except BaseException:
+            if is_new:
+                shutil.rmtree(group, ignore_errors=True)
+            raise
+    return group / name
+
+
+def write_label_image(
+    path: Path,
+    labels: Labels,
+    axes: str,
+    *,
+    pixel_size: float | None = None,
+    z_step: float | None = None,
+) -> Path:
+    """Write labels on their own as an OME-Zarr 0.5 label image of one level; lengths are in micrometres.
+
+    Replaces a label image of that name, and nothing else. Returns `path`. Raises InputError where something
+    else has that name, or it cannot be written; then what was there still is.
+    """
+    if path.exists() and not (is_zarr(path) and read_multiscale(path).is_labels):
+        raise InputError(f"{path} is there already and no label image: choose another folder.")
+    lengths = {"Z": z_step, "Y": pixel_size, "X": pixel_size}
+    entries = [
+        {"name": axis.lower(), "type": _TYPES[axis]} | ({"unit": "micrometer"} if lengths.get(axis) else {})
+        for axis in axes
+    ]
+    scale = {"type": "scale", "scale": [lengths.get(axis) or 1.0 for axis in axes]}
+    dataset = {"path": "0", "coordinateTransformations": [scale]}
+    metadata = {"name": path.stem, "axes": entries, "datasets": [dataset]}
+    with _writing(path), _replacing(path) as folder:
+        block = tuple(min(n, _BLOCK) if a in "YX" else 1 for a, n in zip(axes, labels.shape, strict=True))
+        _write_group(folder, [labels], block, metadata, 3, source=None)
+    return path
+
+
+def _write_group(
+    folder: Path,
+    levels: list[Labels],
+    block: tuple[int, ...],
+    metadata: dict[str, Any],
+    zarr_format: Literal[2, 3],
+    source: str | None,
+) -> None:
+    import zarr
+
+    about: dict[str, Any] = {"source": {"image": source}} if source else {}
+    attributes: dict[str, Any]
+    if zarr_format == 2:
+        attributes = {
+            "multiscales": [{"version": "0.4", **metadata}],
+            "image-label": {"version": "0.4", **about},
+        }
+    else:
+        attributes = {"ome": {"version": "0.5", "multiscales": [metadata], "image-label": about}}
+    group = zarr.create_group(folder, zarr_format=zarr_format, attributes=attributes)
+    names = [entry["name"] for entry in metadata["axes"]]
+    for number, labels in enumerate(levels):
+        array = group.create_array(
+            str(number),
+            shape=labels.shape,
+            dtype=labels.dtype,
+            chunks=tuple(min(size, n) for size, n in zip(block, labels.shape, strict=True)),
+            fill_value=0,
+            chunk_key_encoding={"name": "v2" if zarr_format == 2 else "default", "separator": "/"},
+            dimension_names=names if zarr_format == 3 else None,
+        )
+        array[...] = labels
+
+
+def _keep(level: dict[str, Any], kept: list[int]) -> list[dict[str, Any]]:
+    """Return the transformations of a level, for some of the axes only."""
+    return [
+        {
+            key: [value[axis] for axis in kept] if isinstance(value, list) else value
+            for key, value in entry.items()
+        }
+        for entry in level.get("coordinateTransformations", ())
+    ]
+
+
+def _shrink(labels: Labels, shape: tuple[int, ...]) -> Labels:
+    """Return labels of a smaller shape, each the one at its centre: ids are never mixed."""
+    nearest = [
+        ((np.arange(n) + 0.5) * m / n).astype(np.int64) for n, m in zip(shape, labels.shape, strict=True)
+    ]
+    return labels[np.ix_(*nearest)]
+
+
+def _list_labels(group: Path, name: str, zarr_format: int) -> None:
+    """Add a name to the list of labels, and make the list where there is none."""
+    file = group / (".zattrs" if zarr_format == 2 else "zarr.json")
+    content = json.loads(file.read_bytes()) if file.exists() else {}
+    if zarr_format == 2:
+        if not (group / ".zgroup").exists():
+            write_file(group / ".zgroup", json.dumps({"zarr_format": 2}).encode())
+        listing = content
+    else:
+        content = {"zarr_format": 3, "node_type": "group", "attributes": {}} | content
+        listing = content["attributes"].setdefault("ome", {"version": "0.5"})
+    names = listing.setdefault("labels", [])
+    if name not in names:
+        names.append(name)
+        write_file(file, json.dumps(content, indent=2).encode())
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Give a name to write a folder under; it then takes the place of `target`, or vanishes if that fails."""
+    mark = f"{secrets.token_hex(4)}{TEMPORARY}"
+    new, old = target.with_name(f".{target.name}.{mark}"), target.with_name(f".{target.name}.old.{mark}")
+    try:
+        yield new
+        if target.exists():
+            replace(target, old)
+        try:
+            replace(new, target)
+        except BaseException:
+            if old.exists():
+                replace(old, target)
+            raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    sync_folder(target.parent)
+    for left in target.parent.glob(
+        f".{glob.escape(target.name)}.*{TEMPORARY}"
+    ):  # `old`, and after a crash more
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"{path.name} needs the package zarr: install it with pip install 'napari-unet[zarr]'."
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"{path} cannot be written ({reason}): choose another place or make room."
+        ) from error
