@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.metrics import Scores, evaluate
 from napari_unet.core.normalise import check_pixels, normalise
 from napari_unet.core.params import PRESETS, InstanceParams, TrainParams
-from napari_unet.core.sampling import TrainingImage
+from napari_unet.core.sampling import TrainingImage, mix
 from napari_unet.core.size import measure_object_size, measure_size_range
 from napari_unet.core.targets import number_cells
 
@@ -63,12 +62,8 @@ def balance(folders: Sequence[Sequence[TrainingImage]]) -> list[TrainingImage]:
 
     So a large data set does not drown a small one.
     """
-    balanced = []
-    for images in folders:
-        cells = sum(int(image.labels.max()) for image in images)
-        drawn = sum(np.sqrt(image.labels.size) for image in images)
-        balanced += [replace(image, share=float(np.sqrt(cells) / drawn)) for image in images]
-    return balanced
+    cells = [sum(int(image.labels.max()) for image in images) for images in folders]
+    return mix(folders, [float(np.sqrt(count)) for count in cells])
 
 
 def _read_pairs(

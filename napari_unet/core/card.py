@@ -37,6 +37,9 @@ class ModelCard(BaseModel):
     object_size: float | None = Field(
         None, gt=0, title="Cell diameter", description="Median over the training cells, network pixels."
     )
+    other_scales: tuple[float, ...] = Field(
+        (), description="Scales at which the network has learnt other kinds of images, from its parents."
+    )
     size_range: tuple[float, float] | None = Field(
         None, description="Smallest and largest cell diameter that the network has learnt, network pixels."
     )

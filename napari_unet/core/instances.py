@@ -24,7 +24,8 @@ def label_instances(
     Markers are the connected cores of cells; a watershed grows them to the foreground's edge. The cores
     are where the predicted distance map exceeds ``params.marker``; without that map, where the
     foreground's own distance transform, lowered along predicted borders if there are any, does.
-    ``object_size`` is a typical cell's diameter in px; objects much smaller are dropped.
+    ``object_size`` is a typical cell's diameter in px; objects much smaller are dropped, and those whose mean
+    foreground probability is below ``params.certainty``.
     """
     named = {name: maps[..., index] for index, name in enumerate(outputs)}
     inside = named["foreground"] > params.foreground
@@ -35,6 +36,7 @@ def label_instances(
     cores, _ = ndimage.label((elevation > params.marker) & inside)
     markers = _add_coreless(cores.astype(np.int32), inside)
     labels = watershed(-elevation, markers, mask=inside).astype(np.int32)
+    labels = _drop_uncertain(labels, named["foreground"], params.certainty)
     return _drop_small(_fill_holes(labels), smallest)
 
 
@@ -79,6 +81,14 @@ def _fill_holes(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     enclosed[enclosed] = areas[enclosed] < _FILLED_HOLE * cell_areas[highest[enclosed].astype(int)]
     owner[1:][enclosed] = highest[enclosed]
     return np.where(labels == 0, owner[pockets], labels).astype(np.int32)
+
+
+def _drop_uncertain(labels: NDArray[np.int32], foreground: Float32, least: float) -> NDArray[np.int32]:
+    areas = np.bincount(labels.ravel())
+    sums = np.bincount(labels.ravel(), foreground.ravel())
+    keep = sums >= least * areas
+    keep[0] = False
+    return np.where(keep[labels], labels, 0).astype(np.int32)
 
 
 def _drop_small(labels: NDArray[np.int32], smallest: float) -> NDArray[np.int32]:

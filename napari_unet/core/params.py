@@ -115,6 +115,13 @@ class InstanceParams(Params):
         description="Share of a typical cell's area below which an object is dropped.",
         json_schema_extra=_unit("typical cell areas"),
     )
+    certainty: float = Field(
+        0.5,
+        title="Least certainty",
+        ge=0.5,
+        le=1,
+        description="Mean foreground probability below which an object is dropped; noise is never certain.",
+    )
 
 
 class AugmentParams(Params):
@@ -202,7 +209,7 @@ class TrainParams(Params):
     )
     validate_every: int = Field(750, title="Validation interval", ge=1, description="Steps.")
     seed: int = Field(0, title="Seed", ge=0, description="Same seed, same data, same model.")
-    augment: AugmentParams = AugmentParams(invert=0.25, blank=0.02)
+    augment: AugmentParams = AugmentParams(invert=0.25, blank=0.05)
 
 
 class FineTuneParams(Params):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,14 @@ class TrainingImage:
     """A normalised image (Y, X, C) with labels (Y, X) and the pixels that may teach (Y, X), or all.
 
     Everything is at the network's scale. ``share`` says how often the image is drawn, compared with others
-    of its size.
+    of its size. ``maps`` (Y, X, maps), if given, are drawn instead of those that the labels say.
     """
 
     image: Float32
     labels: NDArray[np.int32]
     reviewed: NDArray[np.bool_] | None = None
     share: float = 1.0
+    maps: Float32 | None = None
 
     def resized(self, scale: float) -> TrainingImage:
         """Return the image enlarged or shrunk by ``scale``; labels and mask by nearest neighbour."""
@@ -42,7 +43,17 @@ class TrainingImage:
             np.asarray(_resize_nearest(self.labels, shape), np.int32),
             None if reviewed is None else np.asarray(_resize_nearest(reviewed, shape), bool),
             self.share,
+            None if self.maps is None else resize_image(self.maps, shape),
         )
+
+
+def mix(groups: Sequence[Sequence[TrainingImage]], weights: Sequence[float]) -> list[TrainingImage]:
+    """Return the images of all groups, each group drawn as often as its weight says, whatever it holds."""
+    mixed = []
+    for images, weight in zip(groups, weights, strict=True):
+        drawn = sum(np.sqrt(np.count_nonzero(_teaching(image))) for image in images)
+        mixed += [replace(image, share=float(weight / drawn)) for image in images]
+    return mixed
 
 
 def resize_image(image: Float32, shape: tuple[int, ...]) -> Float32:
@@ -112,7 +123,11 @@ class Sampler:
         if rng.random() < self._augment.blank:
             image, labels = blank_tile(image.shape, rng), np.zeros_like(labels)
         image = change_grey_values(image, rng, self._augment)
-        targets, weights = self._teach(labels, source.reviewed, where)
+        if source.maps is not None:
+            targets = warp_image(source.maps, where)
+            weights = np.ones_like(targets)
+        else:
+            targets, weights = self._teach(labels, source.reviewed, where)
         pairs = np.concatenate([targets, weights], -1)
         kept = slice(self._margin, self._tile - self._margin)
         return image, pairs[kept, kept]

@@ -12,6 +12,7 @@ Range = tuple[float, float]
 
 MOST_SHRUNK, MOST_ENLARGED = 1 / 8, 4.0
 _TOLERANCE = 1.2
+_SEEN = 0.1
 
 
 def measure_object_size(labels: Sequence[Labels]) -> float | None:
@@ -51,6 +52,15 @@ def fit_scale(labels: Labels, scale: float, known: Range, target: float) -> floa
     if size is None or known[0] <= size * scale <= known[1]:
         return None
     return float(np.clip(target / size, MOST_SHRUNK, MOST_ENLARGED))
+
+
+def measure_confidence(foreground: NDArray[np.float32]) -> float:
+    """Return how sure a network is of the foreground (Y, X) that it sees: the mean of |2p - 1|, 0 to 1.
+
+    Background that it is sure of does not count: a network at a wrong scale is sure of nothing else.
+    """
+    seen = foreground[foreground > _SEEN]
+    return float(np.abs(2 * seen - 1).mean()) if seen.size else 0.0
 
 
 def _areas(labels: Labels) -> NDArray[np.intp]:

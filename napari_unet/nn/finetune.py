@@ -16,11 +16,12 @@ from napari_unet.core.normalise import normalise
 from napari_unet.core.params import FineTuneParams
 from napari_unet.core.progress import Progress, Report
 from napari_unet.core.proof import score_reviewed, split_corrections
-from napari_unet.core.sampling import Sampler, TrainingImage
-from napari_unet.core.size import measure_object_size, measure_size_range
+from napari_unet.core.sampling import Sampler, TrainingImage, mix
+from napari_unet.core.size import Range, measure_object_size, measure_size_range
 from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.calibration import calibrate_instances
 from napari_unet.nn.predictor import Model
+from napari_unet.nn.rehearsal import rehearse
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile
 
@@ -32,6 +33,8 @@ _LOWEST_RATE = 0.1  # share of the learning rate that is left where the parent m
 _SCORINGS_AFTER = 2  # the fitting of thresholds and the comparison cost about one scoring each
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
+_SCALE_TOLERANCE = 1.4
+_REHEARSED = 0.25  # of the tiles that are drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def fine_tune_planes(
     learn, proof = _put_aside(planes, params, validation)
     report(Progress(0.0, "Scoring the present model on held-out corrections"))
     before_start = perf_counter()
-    before = _score(parent, parent.card.image_scale(pixel_size), proof)
+    before = _score(parent, pixel_size, proof)
     deadline = clock + params.seconds - _SCORINGS_AFTER * (perf_counter() - before_start)
     samples = [
         TrainingImage(normalise(p.plane), p.labels, mask).resized(scale)
@@ -99,7 +102,7 @@ def fine_tune_planes(
     gentle = params.model_copy(update={"learning_rate": rate})
     model, history = _learn(parent, card, samples, gentle, deadline, report)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
-    after = _score(model, scale, proof)
+    after = _score(model, pixel_size, proof)
     accepted, reason = _judge(before, after)
     seconds = perf_counter() - clock
     training = {
@@ -163,12 +166,26 @@ def _child_card(
             "title": f"{parent.card.title or parent.card.name}, fine-tuned",
             "parent": parent.sha256 or None,
             "scale": scale,
+            "other_scales": _other_scales(parent.card, scale),
             "pixel_size": pixel_size,
             "object_size": size or parent.card.object_size,
-            "size_range": measure_size_range(seen) or parent.card.size_range,
+            "size_range": _join(measure_size_range(seen), parent.card.size_range),
             "versions": {**parent.card.versions, "keras": keras.__version__},
         }
     )
+
+
+def _join(first: Range | None, second: Range | None) -> Range | None:
+    """Return the range that holds two ranges."""
+    if first is None or second is None:
+        return first or second
+    return min(first[0], second[0]), max(first[1], second[1])
+
+
+def _other_scales(card: ModelCard, scale: float) -> tuple[float, ...]:
+    """Return the scales that a parent knew, but for those that are about as good as the new one."""
+    known = (card.scale, *card.other_scales)
+    return tuple(s for s in known if not 1 / _SCALE_TOLERANCE < s / scale < _SCALE_TOLERANCE)
 
 
 def _learn(
@@ -182,10 +199,11 @@ def _learn(
     keras.utils.set_random_seed(params.seed)
     network = build_network(card.network, dtype=fast_policy())
     network.set_weights(parent.network.get_weights())
+    rehearsal = rehearse(parent)
     largest = max(max(sample.labels.shape) for sample in samples)
     tile, margin = fit_tile(card.network, min(params.tile, largest + card.network.step))
     sampler = Sampler(
-        samples,
+        mix([samples, rehearsal], [1 - _REHEARSED, _REHEARSED]),
         outputs=card.outputs,
         tile=tile,
         batch=params.batch,
@@ -209,7 +227,7 @@ def _learn(
     finally:
         trainer.close()
     report(Progress(1.0, "Fitting the splitting of cells"))
-    return calibrate_instances(Model(network, card), samples), history
+    return calibrate_instances(Model(network, card), [samples, rehearsal]), history
 
 
 def _progress(step: int, start: float, deadline: float, params: FineTuneParams) -> float:
@@ -219,8 +237,8 @@ def _progress(step: int, start: float, deadline: float, params: FineTuneParams) 
     return min(elapsed, 0.999) if step < _FEWEST_STEPS else elapsed
 
 
-def _score(model: Model, scale: float, proof: Proof) -> Scores | None:
-    predictions = [model.label(model.predict_maps(normalise(p.plane), scale=scale), scale) for p, _ in proof]
+def _score(model: Model, pixel_size: float | None, proof: Proof) -> Scores | None:
+    predictions = [model.predict(normalise(p.plane), pixel_size=pixel_size).labels for p, _ in proof]
     return score_reviewed(predictions, [p.labels for p, _ in proof], [mask for _, mask in proof])
 
 

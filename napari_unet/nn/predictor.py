@@ -13,7 +13,7 @@ from napari_unet.core.card import ModelCard
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
 from napari_unet.core.sampling import resize_image
-from napari_unet.core.size import fit_scale
+from napari_unet.core.size import Range, fit_scale, measure_confidence
 from napari_unet.core.tiling import Tile, plan_tiles, read_tile, stitch
 from napari_unet.nn.archive import hash_file, load_network
 from napari_unet.nn.backend import compile_forward, fast_policy, keras
@@ -24,6 +24,7 @@ Float32 = NDArray[np.float32]
 CORE = 768
 _SAME_SCALE = 0.1
 _MOST_RESCALINGS = 2
+_LEAST_AS_SURE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +101,43 @@ class Model:
     ) -> Prediction:
         """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
 
-        Pixel sizes say at which scale the network has to see the image. Where one is unknown, it is the
-        card's scale, unless the cells that it finds are then of a size that it has not learnt.
+        Pixel sizes say at which scale the network has to see the image. Where one is unknown, it is the scale
+        on the card at which the network is surest. If the cells that it finds are then of a size that it has
+        not learnt, it sees the image again, at a scale that fits, and the result stands if it is about
+        as sure.
         """
         card = self.card
-        prediction = self._predict(image, card.image_scale(pixel_size), on_tile)
-        if card.knows_scale(pixel_size) or card.size_range is None or card.object_size is None:
+        if card.knows_scale(pixel_size):
+            return self._predict(image, card.image_scale(pixel_size), on_tile)
+        prediction = max(
+            (self._predict(image, scale, on_tile) for scale in (card.scale, *card.other_scales)),
+            key=self._measure_confidence,
+        )
+        if card.size_range is None or card.object_size is None:
             return prediction
+        return self._fit_scale(image, prediction, card.size_range, card.object_size, on_tile)
+
+    def _fit_scale(
+        self,
+        image: Float32,
+        first: Prediction,
+        known: Range,
+        target: float,
+        on_tile: Callable[[int, int], None],
+    ) -> Prediction:
+        prediction = first
         for _ in range(_MOST_RESCALINGS):
-            scale = fit_scale(prediction.labels, prediction.scale, card.size_range, card.object_size)
+            scale = fit_scale(prediction.labels, prediction.scale, known, target)
             if scale is None:
                 break
             prediction = self._predict(image, scale, on_tile)
-        return prediction
+        fits = fit_scale(prediction.labels, prediction.scale, known, target) is None
+        least = _LEAST_AS_SURE * self._measure_confidence(first)
+        return prediction if fits and self._measure_confidence(prediction) >= least else first
+
+    def _measure_confidence(self, prediction: Prediction) -> float:
+        outputs = self.card.outputs
+        return measure_confidence(prediction.maps[..., outputs.index("foreground")])
 
     def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
         maps = self.predict_maps(image, scale=scale, on_tile=on_tile)

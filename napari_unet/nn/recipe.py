@@ -16,7 +16,7 @@ from napari_unet.core.params import TrainParams
 from napari_unet.core.sampling import Sampler, TrainingImage
 from napari_unet.core.targets import Labels
 from napari_unet.nn.backend import fast_policy, keras
-from napari_unet.nn.calibration import calibrate_instances
+from napari_unet.nn.calibration import calibrate_certainty, calibrate_instances
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile
@@ -78,7 +78,7 @@ def train(
         trainer.close()
     with np.load(best) as saved:
         network.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files))])
-    return calibrate_instances(model, images)
+    return calibrate_certainty(calibrate_instances(model, [images]))
 
 
 def _run(

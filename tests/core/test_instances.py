@@ -59,3 +59,13 @@ def test_a_cell_whose_core_is_faint_is_kept():
     maps[..., 2][TOUCHING == 4] *= 0.3
     found = label_instances(maps, OUTPUT_MAPS, InstanceParams(), object_size=12)
     assert evaluate(found, TOUCHING).missed == 0
+
+
+def test_objects_that_the_network_is_unsure_of_are_dropped():
+    maps = np.zeros((40, 80, 1), np.float32)
+    maps[10:30, 10:30], maps[10:30, 50:70] = 0.95, 0.65
+    count = {
+        certainty: label_instances(maps, ("foreground",), InstanceParams(certainty=certainty)).max()
+        for certainty in (0.5, 0.8)
+    }
+    assert count == {0.5: 2, 0.8: 1}
