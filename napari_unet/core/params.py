@@ -188,6 +188,9 @@ class TrainParams(Params):
     learning_rate: float = Field(
         1e-3, title="Learning rate", gt=0, le=1, description="Peak; falls to zero along a cosine."
     )
+    optimizer: Literal["adam", "sgd"] = Field(
+        "adam", title="Optimiser", description="'sgd' has the paper's momentum of 0.99."
+    )
     warm_up: int = Field(100, title="Warm-up", ge=0, description="Steps over which the learning rate rises.")
     separation: float = Field(
         8.0,

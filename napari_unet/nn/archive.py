@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def hash_file(path: Path) -> str:
 def read_card(path: Path) -> ModelCard:
     """Return the card of a model file; InputError if the file is not one of ours. Keras is not imported."""
     with _open_archive(path) as archive:
-        return _parse_card(path, archive.read(CARD))
+        return _parse_card(path, archive)
 
 
 def _open_archive(path: Path) -> zipfile.ZipFile:
@@ -76,10 +77,19 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
             raise InputError(f"{path.name} is refused: its part {member.filename} is too large.")
 
 
-def _parse_card(path: Path, text: bytes) -> ModelCard:
+def _parse_card(path: Path, archive: zipfile.ZipFile) -> ModelCard:
     try:
-        return ModelCard.model_validate(json.loads(text))
-    except (ValidationError, ValueError) as error:
+        return ModelCard.model_validate(json.loads(archive.read(CARD)))
+    # What is ciphered, or packed by an unknown method, is a RuntimeError to zipfile.
+    except (
+        ValidationError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise InputError(
             f"The card in {path.name} cannot be read: the file is damaged or too new."
         ) from error
@@ -117,7 +127,7 @@ def load_network(path: Path, *, dtype: str | None = None) -> tuple[keras.Model, 
     from napari_unet.nn.unet import build_network
 
     with _open_archive(path) as archive, tempfile.TemporaryDirectory() as folder:
-        card = _parse_card(path, archive.read(CARD))
+        card = _parse_card(path, archive)
         size = archive.getinfo(WEIGHTS).file_size
         if not 0 <= size - 4 * card.network.count_parameters() <= _H5_OVERHEAD:
             raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.card import ModelCard
-from napari_unet.core.errors import InputError
+from napari_unet.core.gates import check_corrections
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
 from napari_unet.core.params import FineTuneParams
@@ -82,10 +82,10 @@ def fine_tune_planes(
     Part of the corrections is held out for the comparison, or ``validation`` serves. The better the parent
     does there, the lower the learning rate: what is right already is not to be unlearnt. The time limit
     counts from ``started`` (perf_counter). What ``report`` raises ends the work; the parent stays as it was.
-    InputError if nothing was reviewed or no cell is among what was.
+    InputError if the corrections cannot be right (see ``core.gates``).
     """
     clock = perf_counter() if started is None else started
-    _check_corrections(planes)
+    check_corrections([(p.plane, p.labels, p.reviewed) for p in planes])
     scale = _choose_scale(parent.card, planes, pixel_size)
     learn, proof = _put_aside(planes, params, validation)
     report(Progress(0.0, "Scoring the present model on held-out corrections"))
@@ -134,13 +134,6 @@ def _describe(planes: Sequence[CorrectedPlane]) -> dict[str, int]:
     cells = sum(len(np.unique(p.labels[p.reviewed & (p.labels > 0)])) for p in planes)
     pixels = sum(int(np.count_nonzero(p.reviewed)) for p in planes)
     return {"images": len(planes), "reviewed_cells": cells, "reviewed_pixels": pixels}
-
-
-def _check_corrections(planes: Sequence[CorrectedPlane]) -> None:
-    if not any(p.reviewed.any() for p in planes):
-        raise InputError("Nothing has been reviewed yet: correct some cells or mark a region as right first.")
-    if not any((p.labels[p.reviewed] > 0).any() for p in planes):
-        raise InputError("No cell is among what was reviewed: correct or mark at least one cell first.")
 
 
 def _choose_scale(card: ModelCard, planes: Sequence[CorrectedPlane], pixel_size: float | None) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.card import ModelCard
+from napari_unet.core.doubt import Doubts, measure_doubts
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
 from napari_unet.core.sampling import resize_image
@@ -142,6 +143,17 @@ class Model:
     def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
         maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
         return Prediction(maps, self.label(maps, scale), scale)
+
+    def measure_doubts(self, prediction: Prediction, plane: int) -> Doubts:
+        """Return what the network is unsure of in a prediction of plane number `plane` of an image."""
+        size = self.card.object_size
+        return measure_doubts(
+            prediction.maps,
+            self.card.outputs,
+            prediction.labels,
+            plane=plane,
+            object_size=size / prediction.scale if size else None,
+        )
 
     def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
         """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw."""

@@ -67,7 +67,7 @@ def train(
         seed=params.seed,
         margin=margin,
     )
-    trainer = Trainer(network, sampler, average=params.average)
+    trainer = Trainer(network, sampler, average=params.average, optimizer=params.optimizer)
     model = Model(network, card)
     checkpoint, best = folder / "checkpoint.npz", folder / "best.npz"
     if checkpoint.exists():

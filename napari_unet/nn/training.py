@@ -19,6 +19,10 @@ from napari_unet.nn.losses import WeightedCrossEntropy, WeightedSoftmaxCrossEntr
 _KEEP_EVERY = 25
 _AVERAGE_EVERY = 5
 _GRADIENT_NORM = 1.0
+_OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(1e-3, global_clipnorm=_GRADIENT_NORM),
+    "sgd": lambda: keras.optimizers.SGD(1e-3, momentum=0.99, global_clipnorm=_GRADIENT_NORM),
+}
 
 
 def cosine_rate(peak: float, progress: float, warm_up: float) -> float:
@@ -32,14 +36,14 @@ def cosine_rate(peak: float, progress: float, warm_up: float) -> float:
 class Trainer:
     """Updates a network on a sampler's batches, the same way for the same network, sampler and rates."""
 
-    def __init__(self, network: keras.Model, sampler: Sampler, *, average: float = 0.99) -> None:
+    def __init__(
+        self, network: keras.Model, sampler: Sampler, *, average: float = 0.99, optimizer: str = "adam"
+    ) -> None:
         self.network, self.step = network, 0
         self._sampler, self._momentum = sampler, average**_AVERAGE_EVERY
         softmax = network.layers[-1].activation is keras.activations.softmax
         loss = WeightedSoftmaxCrossEntropy() if softmax else WeightedCrossEntropy()
-        network.compile(
-            keras.optimizers.Adam(1e-3, global_clipnorm=_GRADIENT_NORM), loss=loss, jit_compile=False
-        )
+        network.compile(_OPTIMIZERS[optimizer](), loss=loss, jit_compile=False)
         network.optimizer.build(network.trainable_variables)
         self._average = network.get_weights()
         self._good = self._state()

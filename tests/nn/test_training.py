@@ -112,3 +112,10 @@ def test_object_size_is_the_median_diameter():
     labels[20:22, :5] = 5
     assert measure_object_size([labels]) == pytest.approx(2 * np.sqrt(100 / np.pi))
     assert measure_object_size([np.zeros((4, 4), np.int32)]) is None
+
+
+def test_the_papers_optimiser_learns_too(tmp_path, scenes, tiny_card):
+    params = QUICK.model_copy(update={"optimizer": "sgd", "learning_rate": 1e-2})
+    train(tiny_card, scenes[:4], scenes[4:], params, folder=tmp_path)
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from napari_unet.core.errors import InputError
+from napari_unet.core.gates import check_corrections
+from napari_unet.core.render import render_cells, render_membranes, render_nuclei
+
+
+def make(scene):
+    return scene.image[..., None], scene.labels, np.ones(scene.labels.shape, bool)
+
+
+SCENES = {
+    "nuclei": make(render_nuclei((256, 256), objects=28)),
+    "cells": make(render_cells()),
+    "membranes": make(render_membranes((256, 256), objects=25)),
+}
+
+
+@pytest.fixture(params=sorted(SCENES))
+def correction(request):
+    return SCENES[request.param]
+
+
+def test_true_labels_pass(correction):
+    image, labels, reviewed = correction
+    check_corrections([correction])
+    part = reviewed.copy()
+    part[:, 150:] = False
+    check_corrections([(image, labels, part), correction])
+
+
+@pytest.mark.parametrize("shift", [(12, 5), (-9, 0), (0, -15)])
+def test_shifted_labels_are_refused_and_the_shift_is_named(correction, shift):
+    image, labels, reviewed = correction
+    with pytest.raises(InputError, match=r"shifted|edges") as error:
+        check_corrections([(image, np.roll(labels, shift, (0, 1)), reviewed)])
+    if "shifted" in str(error.value):
+        down, right = (int(word) for word in str(error.value).replace("px", "").split() if _is_number(word))
+        assert abs(down - shift[0]) <= 4
+        assert abs(right - shift[1]) <= 4
+
+
+def _is_number(word):
+    return word.lstrip("-").isdigit()
+
+
+def test_labels_of_another_image_are_refused(correction):
+    image, labels, reviewed = correction
+    with pytest.raises(InputError, match=r"edges|shifted"):
+        check_corrections([(image, np.ascontiguousarray(labels[::-1, ::-1]), reviewed)])
+
+
+def test_shuffled_pixels_are_refused(correction):
+    image, labels, reviewed = correction
+    shuffled = np.random.default_rng(0).permutation(labels.ravel()).reshape(labels.shape)
+    with pytest.raises(InputError, match=r"edges|exchanged"):
+        check_corrections([(image, shuffled, reviewed)])
+
+
+def test_exchanged_cells_and_background_are_refused(correction):
+    image, labels, reviewed = correction
+    with pytest.raises(InputError, match="exchanged"):
+        check_corrections([(image, (labels == 0).astype(np.int32), reviewed)])
+
+
+def test_reviewed_cells_without_any_background_are_refused():
+    image, labels, reviewed = SCENES["cells"]
+    with pytest.raises(InputError, match="some background"):
+        check_corrections([(image, labels, reviewed & (labels > 0))])
+
+
+def test_nothing_reviewed_and_no_cell_are_refused():
+    image, labels, reviewed = SCENES["cells"]
+    with pytest.raises(InputError, match="Nothing has been reviewed"):
+        check_corrections([(image, labels, np.zeros_like(reviewed))])
+    with pytest.raises(InputError, match="No cell is among"):
+        check_corrections([(image, np.zeros_like(labels), reviewed)])
+
+
+def test_a_few_cells_are_taken_on_trust():
+    image, labels, reviewed = SCENES["nuclei"]
+    check_corrections([(image, np.roll(np.where(labels < 4, labels, 0), 12, 0), reviewed)])
