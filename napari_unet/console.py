@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from napari_unet.core.metrics import Scores
 from napari_unet.core.progress import Progress
+
+ModelOption = Annotated[str, typer.Option(help="Name of a model, or a .keras file.")]
+AxesOption = Annotated[str | None, typer.Option(help="Letters of the image's axes, e.g. TZCYX.")]
+ChannelOption = Annotated[int | None, typer.Option(min=0, help="Channel to use, counted from 0.")]
+PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def report(progress: Progress) -> None:

@@ -19,6 +19,7 @@ from napari_unet.app.rois import read_rois
 from napari_unet.app.zarr_labels import add_labels
 
 PANEL = "napari-unet.panel"
+MODELS = "napari-unet.models"
 MANIFEST = Path(plugin.__file__).parent / "napari.yaml"
 
 
@@ -47,7 +48,7 @@ def test_every_command_can_be_imported(manifest: PluginManifest) -> None:
     commands = manifest.contributions.commands or []
     for command in commands:
         assert command.python_name
-        if command.id != PANEL:
+        if command.id not in (PANEL, MODELS):
             assert callable(import_python_name(command.python_name))
     assert PANEL in {command.id for command in commands}
 
@@ -57,8 +58,8 @@ def test_panel_is_a_widget_under_layers_segment(manifest: PluginManifest) -> Non
 
     (panel,) = [command for command in manifest.contributions.commands or [] if command.id == PANEL]
     assert panel.python_name == "napari_unet.ui.panel:UNetPanel"
-    (widget,) = manifest.contributions.widgets or []
-    assert (widget.command, widget.display_name) == (PANEL, "U-Net: segment, correct, fine-tune")
+    widgets = {widget.command: widget.display_name for widget in manifest.contributions.widgets or []}
+    assert widgets == {PANEL: "U-Net: segment, correct, fine-tune", MODELS: "U-Net: models"}
     items = manifest.contributions.menus[str(MenuId.LAYERS_SEGMENT)]
     assert [item.command for item in items if hasattr(item, "command")] == [PANEL]
     assert MenuId.LAYERS_SEGMENT in MenuId.contributables()

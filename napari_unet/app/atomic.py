@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
@@ -26,12 +27,21 @@ def write_file(path: Path, data: bytes) -> None:
 
     When this returns, the new content is on the disk itself. The folder must exist.
     """
+    _write_and_place(path, data, replace)
+
+
+def create_file(path: Path, data: bytes) -> None:
+    """Write a whole new file as `write_file` does; FileExistsError where there is one of that name."""
+    _write_and_place(path, data, move)
+
+
+def _write_and_place(path: Path, data: bytes, place: Callable[[Path, Path], None]) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
         with FileIO(temporary, "x") as stream:
             write(stream, data)
             sync(stream)
-        replace(temporary, path)
+        place(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -74,6 +84,23 @@ def replace(source: Path, target: Path) -> None:
         else:
             return
     source.replace(target)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename `source` to `target` in one step; FileExistsError where there is another file of that name."""
+    if sys.platform == "win32" or (target.exists() and target.samefile(source)):
+        source.rename(target)
+        return
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in {*_UNSUPPORTED, errno.EPERM, errno.EOPNOTSUPP}:
+            raise
+        if target.exists():  # as good as it gets on a drive without hard links
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        source.rename(target)
+    else:
+        source.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -26,14 +26,15 @@ def gather_corrections(
 ) -> dict[str, Any]:
     """Return the reviewed planes of `first`, of the other open images and of the project's earlier ones.
 
-    The result has the images, axes, labels, reviewed masks, channel and pixel size of a "fine_tune" request.
+    The result has the images, axes, labels, reviewed masks, channel and pixel size of a "fine_tune" request,
+    and for each plane the hash of the image that it is of.
     Earlier images are read from their files; one that is gone, has changed or has another pixel size is left
     out. Raises InputError where nothing was reviewed.
     """
-    request: dict[str, Any] = {"images": [], "axes": [], "labels": [], "reviewed": []}
+    request: dict[str, Any] = {"images": [], "axes": [], "labels": [], "reviewed": [], "hashes": []}
     for image in (first, *(other for other in opened if other is not first)):
         if image.review is not None and _similar(image.pixel_size, first.pixel_size):
-            _add(request, image.source.data, image.grid.axes, image.review)
+            _add(request, image.source.data, image.grid.axes, image.review, image.record.info.hash)
     known = {image.key for image in opened}
     for record in project.images():
         if record.key not in known and _similar(record.context.get("pixel_size"), first.pixel_size):
@@ -45,7 +46,7 @@ def gather_corrections(
     return {**request, "channel": channel, "pixel_size": first.pixel_size}
 
 
-def _add(request: dict[str, Any], data: Any, axes: str, review: Review) -> None:
+def _add(request: dict[str, Any], data: Any, axes: str, review: Review, sha256: str) -> None:
     grid = PlaneGrid(axes, tuple(data.shape))
     reviewed = review.reviewed()
     for index in grid.indices():
@@ -55,13 +56,14 @@ def _add(request: dict[str, Any], data: Any, axes: str, review: Review) -> None:
             request["axes"].append("".join(axis for axis in axes if axis not in "TZ"))
             request["labels"].append(review.labels[where].copy())
             request["reviewed"].append(reviewed[where])
+            request["hashes"].append(sha256)
 
 
 def _add_earlier(request: dict[str, Any], record: ImageRecord) -> None:
     try:
         data, review = _read_again(record), record.load_review()
         if data is not None and review is not None:
-            _add(request, data, str(record.context["axes"]), review)
+            _add(request, data, str(record.context["axes"]), review, record.info.hash)
     except (InputError, OSError, KeyError) as error:
         logger.info("The corrections of '%s' are left out: %s", record.name, error)
 

@@ -11,20 +11,24 @@ from psygnal import Signal
 from napari_unet.app.opened import Index, OpenImage, Source, Where, open_image
 from napari_unet.app.project import Project
 from napari_unet.app.runner import Run, Runner
+from napari_unet.app.tour import Tour
 from napari_unet.core.corrections import Box, Labels, Patch, Review, flip, mark, toggle, unmark
 from napari_unet.core.errors import InputError
+from napari_unet.core.queue import Place, rank_places
 
 
 class OpenImages(Mapping[str, OpenImage]):
     """The open images by key. Used from the runner's thread; what takes time is done in the background.
 
     Signals: `labels_replaced(key, labels)` when a window should show new labels, an array that it may keep;
-    `reviewed(key, box)` when pixels were changed, marked or unmarked; `measured(key)` when there are new
-    counts and features; `flushing()` before labels are needed: whoever shows them calls `note_edit` at once.
+    `reviewed(key, box)` when pixels were changed, marked or unmarked; `visited(key, place)` when a window
+    should show a place; `measured(key)` when there are new counts and features; `flushing()` before labels
+    are needed: whoever shows them calls `note_edit` at once.
     """
 
     labels_replaced = Signal(str, object)
     reviewed = Signal(str, object)
+    visited = Signal(str, Place)
     measured = Signal(str)
     flushing = Signal()
 
@@ -36,6 +40,7 @@ class OpenImages(Mapping[str, OpenImage]):
         self._images: dict[str, OpenImage] = {}
         self._held: dict[str, OpenImage] = {}  # the background thread's own
         self._to_count: set[str] = set()
+        self._to_rank: set[str] = set()
         self._closed = False
 
     def __getitem__(self, key: str) -> OpenImage:
@@ -131,6 +136,33 @@ class OpenImages(Mapping[str, OpenImage]):
         """Undo, or do again, what one of the three methods above returned."""
         self._mark(key, flip, patch, "")
 
+    def visit_next(self, key: str) -> None:
+        """Go on to the next place of an image that is worth a look.
+
+        They are ranked before the first one and after the last one, when those passed over come again.
+        """
+        self.flushing.emit()
+        image = self.get(key)
+        if image is None or image.review is None or key in self._to_rank:
+            return
+        if image.tour is not None and image.tour.place is not None:
+            self._advance(image)
+            return
+        review, doubts = image.review, image.doubts
+        self._to_rank.add(key)
+
+        def finish(places: list[Place]) -> None:
+            self._to_rank.discard(key)
+            if image.review is review:
+                image.tour = Tour(places)
+                self._advance(image)
+
+        self._runner.later(
+            lambda: rank_places(review, image.grid, doubts),
+            finish,
+            give_up=lambda: self._to_rank.discard(key),
+        )
+
     def replace_review(
         self,
         run: Run,
@@ -172,6 +204,14 @@ class OpenImages(Mapping[str, OpenImage]):
             image.replacing = False
 
         self._runner.later(work, adopt, run=run, give_up=give_up, post=self._runner.post_gently)
+
+    def _advance(self, image: OpenImage) -> None:
+        assert image.review is not None
+        assert image.tour is not None
+        image.tour.advance(image.review, image.grid)
+        if image.tour.place is not None and image.key in self:
+            self.visited.emit(image.key, image.tour.place)
+        self._runner.changed.emit()
 
     def _welcome(self, image: OpenImage) -> None:
         self._images[image.key] = image

@@ -6,6 +6,8 @@ The same functions serve Python, the command line and, through ``JOBS``, the wor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -14,20 +16,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_unet.app.library import verify_model
 from napari_unet.app.models import DEFAULT_MODEL, find_model
+from napari_unet.app.project import hash_image
+from napari_unet.app.training import software_versions
 from napari_unet.core.axes import PlaneGrid, plan_planes
 from napari_unet.core.corrections import as_labels, ignore_crumbs
+from napari_unet.core.doubt import Doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.link import link_cells
 from napari_unet.core.metrics import Scores
-from napari_unet.core.normalise import check_pixels
+from napari_unet.core.normalise import check_pixels, normalise
 from napari_unet.core.params import FineTuneParams
 from napari_unet.core.progress import Cancelled, IsCancelled, Progress, Report
 from napari_unet.core.targets import number_cells
 
 if TYPE_CHECKING:
     from napari_unet.nn.finetune import CorrectedPlane, FineTuneResult
-    from napari_unet.nn.predictor import Model
+    from napari_unet.nn.predictor import Model, Prediction
 
 Labels = NDArray[np.int32]
 
@@ -80,7 +86,28 @@ def segment(
     daughters of a division have their own, and no two cells share one.
     InputError for an image or a model that cannot be used; what ``progress`` raises ends the run.
     """
-    report = progress or _ignore
+    return _segment(
+        image,
+        model,
+        axes=axes,
+        channel=channel,
+        pixel_size=pixel_size,
+        report=progress or _ignore,
+        look=lambda number, model, prediction: None,
+    )
+
+
+def _segment(
+    image: ArrayLike,
+    model: Model | str | Path,
+    *,
+    axes: str | None = None,
+    channel: int | None = None,
+    pixel_size: float | None = None,
+    report: Report,
+    look: Callable[[int, Model, Prediction], object],
+) -> Labels:
+    """Do what `segment` does; `look(number, model, prediction)` sees every plane's maps before they go."""
     array = np.asarray(image)
     grid = plan_planes(array.shape, axes)
     check_pixels(array)
@@ -97,7 +124,9 @@ def segment(
             fraction = (number + done / total) / len(indices)
             report(Progress(fraction, f"Segmenting: {where}tile {done} of {total}"))
 
-        labels[grid.select(index)] = loaded.segment_plane(plane, pixel_size=pixel_size, on_tile=on_tile)
+        prediction = loaded.predict(normalise(plane), pixel_size=pixel_size, on_tile=on_tile)
+        labels[grid.select(index)] = prediction.labels
+        look(number, loaded, prediction)
     if len(indices) > 1:
         report(Progress(1.0, "Linking the cells of all planes"))
     return link_cells(labels, grid.label_axes)
@@ -119,13 +148,15 @@ def fine_tune(
     pixel_size: float | None = None,
     name: str | None = None,
     started: float | None = None,
+    hashes: Sequence[str] | None = None,
 ) -> FineTuneResult:
     """Fine-tune ``model`` on corrected ``labels`` of ``images`` and compare the result with it.
 
     Each image may have any axes; its labels, and the ``reviewed`` mask that says which pixels may teach
     (all if None), have the image's spatial and time axes. Part of the corrections is held out for the
     comparison unless ``validation`` (images, labels) is given. ``steps`` fixes the number of weight
-    updates; without it the work ends after ``seconds`` (60). The model given is never changed.
+    updates; without it the work ends after ``seconds`` (60). The model given is never changed. The new
+    model's card names the images by ``hashes``, one each, which are computed if None.
     InputError if shapes do not fit or nothing usable was reviewed.
     """
     from napari_unet.nn.finetune import fine_tune_planes
@@ -144,7 +175,7 @@ def fine_tune(
     for image, target in zip(*(_as_list(part) for part in validation or ([], [])), strict=True):
         held += _corrected_planes(image, target, None, None, channel, parent)
     given = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
-    return fine_tune_planes(
+    result = fine_tune_planes(
         parent,
         planes,
         FineTuneParams(**given, seed=seed),
@@ -154,6 +185,18 @@ def fine_tune(
         report=report,
         started=started,
     )
+    return _sign(result, [hash_image(image) for image in pixels] if hashes is None else hashes)
+
+
+def _sign(result: FineTuneResult, hashes: Sequence[str]) -> FineTuneResult:
+    """Add to a new model's card when, by what software and from which images it was made."""
+    card = result.model.card
+    made = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "training": {**card.training, "image_sha256": sorted(set(hashes))},
+        "versions": {**card.versions, **software_versions()},
+    }
+    return replace(result, model=replace(result.model, card=card.model_copy(update=made)))
 
 
 def evaluate(predictions: Any, labels: Any) -> Scores:
@@ -233,8 +276,23 @@ def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> 
 def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     start = perf_counter()
     model = _resolve(request.pop("model"))
-    labels = segment(model=model, progress=_obey(report, cancelled), **request)
-    return {"labels": labels, "seconds": perf_counter() - start, "model": model.sha256, "notes": []}
+    doubts: list[Doubts] = []
+
+    def look(number: int, model: Model, prediction: Prediction) -> None:
+        doubts.append(model.measure_doubts(prediction, number))
+
+    labels = _segment(model=model, report=_obey(report, cancelled), look=look, **request)
+    return {
+        "labels": labels,
+        "doubts": Doubts.join(doubts),
+        "seconds": perf_counter() - start,
+        "model": model.sha256,
+        "notes": [],
+    }
+
+
+def _verify_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
+    return {"sha256": verify_model(Path(request["model"]))}
 
 
 def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
@@ -259,4 +317,5 @@ JOBS: dict[str, Callable[[Request, Report, IsCancelled], Any]] = {
     "warm_up": _warm_up_job,
     "segment": _segment_job,
     "fine_tune": _fine_tune_job,
+    "verify": _verify_job,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ BUNDLED = Path(__file__).parents[1] / "nn" / "models"
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model file and its card."""
+    """A model file and its card, whose `name` is the file's: that can change, what is in the file cannot."""
 
     card: ModelCard
     path: Path
@@ -33,18 +34,32 @@ def models_folder() -> Path:
     return user_data_path("napari-unet", appauthor=False) / "models"
 
 
+def search_folders(folders: Iterable[Path] = ()) -> list[Path]:
+    """Return where models are looked for: what ships, the user's own, those kept in a window, ``folders``."""
+    kept = models_folder().parent / "default" / "models"  # of the project that a window opens
+    return list(dict.fromkeys((BUNDLED, models_folder(), kept, *folders)))
+
+
+def find_model_files(folders: Iterable[Path] = ()) -> list[Path]:
+    """Return all files in the `search_folders` that end like a model, damaged ones too."""
+    return [path for folder in search_folders(folders) for path in sorted(folder.glob("*.keras"))]
+
+
 def find_models(folders: Iterable[Path] = ()) -> list[ModelEntry]:
     """Return the models that ship, the user's and those in ``folders``; files that are none are skipped."""
+    entries = []
+    for path in find_model_files(folders):
+        with contextlib.suppress(InputError):
+            entries.append(read_entry(path))
+    return entries
+
+
+def read_entry(path: Path) -> ModelEntry:
+    """Return the card of a model file, with the name that the file has; InputError if it is none."""
     from napari_unet.nn.archive import read_card
 
-    entries = []
-    for folder in (BUNDLED, models_folder(), *folders):
-        for path in sorted(folder.glob("*.keras")):
-            try:
-                entries.append(ModelEntry(read_card(path), path, folder == BUNDLED))
-            except InputError:
-                continue
-    return entries
+    card = read_card(path).model_copy(update={"name": path.stem})
+    return ModelEntry(card, path, path.parent == BUNDLED)
 
 
 def list_models() -> list[ModelCard]:

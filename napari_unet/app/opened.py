@@ -16,6 +16,7 @@ from napari_unet.app.calibration import Calibration
 from napari_unet.app.files import read_calibration
 from napari_unet.app.journal import Edit, JournalWriter
 from napari_unet.app.project import ImageRecord, Project
+from napari_unet.app.tour import Tour
 from napari_unet.core.axes import PlaneGrid, plan_planes
 from napari_unet.core.corrections import (
     Box,
@@ -26,6 +27,7 @@ from napari_unet.core.corrections import (
     changed_box,
     slices,
 )
+from napari_unet.core.doubt import Doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.measure import Columns, measure
 
@@ -62,7 +64,9 @@ class OpenImage:
     """An image and its review. All methods are for the session's thread but where they say otherwise.
 
     `review` is None until the image is segmented; its `labels` are those last handed to the disk. `counts`
-    and `features` follow it with some delay. `problem` is a sentence about what could not be read.
+    and `features` follow it with some delay. `doubts` are the network's about its prediction, None where
+    they are not known; `tour` leads from one doubtful place to the next. `problem` is a sentence about what
+    could not be read.
     """
 
     source: Source
@@ -73,6 +77,8 @@ class OpenImage:
     review: Review | None = None
     counts: ReviewCounts | None = None
     features: Columns = field(default_factory=dict)
+    doubts: Doubts | None = None
+    tour: Tour | None = None
     edited: str = ""
     problem: str = ""
     save_error: str = ""
@@ -141,7 +147,7 @@ class OpenImage:
         The edits are written into `labels`, a copy of the new labels, as well.
         """
         old, self.review = self.review, review
-        self.replacing = False
+        self.replacing, self.doubts, self.tour = False, None, None
         if old is None or snapshot is None:
             return old
         for box in (changed_box(snapshot.labels, old.labels), changed_box(snapshot.marked, old.marked)):

@@ -19,6 +19,7 @@ from napari_unet.app.opened import Index, OpenImage, Source
 from napari_unet.app.project import Project
 from napari_unet.app.relabel import merge_labels, restore_review
 from napari_unet.app.runner import Activity, Run, Runner
+from napari_unet.app.tour import merge_doubts
 from napari_unet.app.trial import Trial, name_model, new_run_folder
 from napari_unet.app.worker import Worker
 from napari_unet.core.corrections import Review
@@ -220,10 +221,13 @@ class Session:
             return self.worker.submit("segment", image=pixels, model=str(model), **request)
 
         def done(result: dict[str, Any]) -> None:
+            doubts = merge_doubts(image.grid, image.doubts, result.get("doubts"), planes)
+
             def merge(review: Review | None) -> Review:
                 return merge_labels(image.grid, review, result["labels"], planes)
 
             def adopted(old: Review | None) -> None:
+                image.doubts = doubts
                 if old is not None and (trial := self._trial_of(image, model)) is not None:
                     trial.note(old, image.snapshot())
 

@@ -65,7 +65,7 @@ def _are_inverted(images: Sequence[Labels]) -> bool:
     """Whether most of what is labelled has several holes in it, as background with cells in it has."""
     areas: list[tuple[int, bool]] = []
     for labels in images:
-        boxes: list[tuple[slice, ...] | None] = ndimage.find_objects(labels)
+        boxes: Sequence[tuple[slice, ...] | None] = ndimage.find_objects(labels)
         for index, box in enumerate(boxes, start=1):
             if box is not None:
                 cell = labels[box] == index

@@ -25,6 +25,7 @@ from napari_unet.nn.rehearsal import rehearse
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile
 
+_TUNED = ", fine-tuned"
 _WARM_UP = 0.1
 _AVERAGE = 0.95
 _SEPARATION = (4.0, 5.0)
@@ -110,6 +111,7 @@ def fine_tune_planes(
         "steps": len(history),
         "seconds": round(seconds, 1),
         "seed": params.seed,
+        "parent": {"name": parent.card.name, "data": parent.card.training.get("data", "")},
     }
     scores = {"held_out": _summary(before, after)}
     model = replace(model, card=model.card.model_copy(update={"training": training, "scores": scores}))
@@ -156,7 +158,7 @@ def _child_card(
     return parent.card.model_copy(
         update={
             "name": name,
-            "title": f"{parent.card.title or parent.card.name}, fine-tuned",
+            "title": f"{(parent.card.title or parent.card.name).removesuffix(_TUNED)}{_TUNED}",
             "parent": parent.sha256 or None,
             "scale": scale,
             "other_scales": _other_scales(parent.card, scale),

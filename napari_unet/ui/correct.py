@@ -38,6 +38,11 @@ class CorrectStep(QGroupBox):
         self.mark.setToolTip("Everything you see now is right, background included (Shift-R)")
         self.unmark = QPushButton("Unmark", objectName="unmark")
         self.unmark.setToolTip("Take the mark off what you see now; your corrections stay")
+        self.next_to_fix = QPushButton("Next to fix", objectName="next_to_fix")
+        self.next_to_fix.setToolTip(
+            "Go to the cell that is most likely wrong; correct or accept it, then press again (Shift-N)"
+        )
+        self.next_to_fix.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys go on to the image
         self.show_reviewed = QCheckBox("Show reviewed", objectName="show_reviewed")
         self.show_reviewed.setToolTip("Tint what was corrected or marked: only that teaches the network")
         self.saved = QLabel(objectName="saved")
@@ -60,6 +65,7 @@ class CorrectStep(QGroupBox):
         below.addWidget(self.saved)
         layout = QVBoxLayout(self)
         layout.addWidget(self.counts)
+        layout.addWidget(self.next_to_fix)
         layout.addLayout(grid)
         layout.addWidget(self.hint)
         layout.addLayout(buttons)
@@ -68,6 +74,7 @@ class CorrectStep(QGroupBox):
     def show_image(self, image: OpenImage | None) -> None:
         """Show how far the corrections of an image are and whether they are saved."""
         reviewing = image is not None and image.review is not None
+        self.next_to_fix.setEnabled(reviewing)
         self.mark.setEnabled(reviewing)
         self.unmark.setEnabled(reviewing)
         self.show_reviewed.setEnabled(reviewing)

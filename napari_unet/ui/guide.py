@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from napari_unet.app.opened import OpenImage
 from napari_unet.app.session import Session
+from napari_unet.app.tour import Tour
+from napari_unet.core.corrections import Review
 
 
 def greet(session: Session) -> str:
@@ -34,6 +36,25 @@ def find_next_step(session: Session, image: OpenImage | None, *, has_layer: bool
         return "Next: compare, then Keep or Roll back.", "keep"
     if image is None or image.review is None:
         return "Next: press Segment.", "segment"
+    if image.tour is not None:
+        return _describe_tour(image, image.review, image.tour)
     if not image.has_corrections:
-        return "Next: correct what is wrong, mark what is right.", ""
+        return "Next: press Next to fix, then correct the cell or accept it.", "next_to_fix"
     return "Next: press Fine-tune, or go on correcting.", "fine_tune"
+
+
+def _describe_tour(image: OpenImage, review: Review, tour: Tour) -> tuple[str, str]:
+    """Say why the place that is shown is worth a look, and how many more are."""
+    count = len(tour.coming)
+    more = f"{count or 'No'} {'other is' if count < 2 else 'others are'} worth a look."
+    if tour.place is not None and not tour.is_settled(review, image.grid):
+        return f"{tour.place.reason}.\n{more}", ""
+    if tour.coming:
+        return f"Done. {more}", "next_to_fix"
+    if tour.passed and image.has_corrections:
+        return "All seen. Next: press Fine-tune, or Next to fix for those you passed over.", "fine_tune"
+    if tour.passed:
+        return "You have seen them all. Press Next to fix for those you passed over.", ""
+    if image.has_corrections:
+        return "Nothing else is worth a look. Next: press Fine-tune.", "fine_tune"
+    return "Nothing looks wrong. Go on to another image.", ""

@@ -13,8 +13,12 @@ from napari_unet.app.calibration import MICROMETRES
 from napari_unet.app.opened import Index, OpenImage, Source
 from napari_unet.core.axes import PlaneGrid
 from napari_unet.core.corrections import Box
+from napari_unet.core.queue import Place
 
 METADATA = "napari-unet"
+_SHARE = 1 / 5  # of the canvas, that a place takes
+_LEAST_SHARE, _MOST_SHARE = 1 / 10, 1 / 2
+_LEAST_SIDE = 16  # px; what is smaller is shown as if it were so large
 
 
 def image_layers(viewer: Any) -> list[Image]:
@@ -101,6 +105,30 @@ def visible_box(viewer: Any, layer: Labels, grid: PlaneGrid) -> Box | None:
         return None
     plane = shown_plane(viewer, layer, grid)
     return (*((at, at + 1) for at in plane), rows, columns)
+
+
+def look_at(viewer: Any, layer: Labels, grid: PlaneGrid, place: Place) -> None:
+    """Show a place of an image: its plane, its surroundings, its label selected.
+
+    The zoom stays as it is where the place is neither large nor small on the canvas. Where a cell may be
+    missing, a label is selected that no cell has.
+    """
+    axes = grid.axes.replace("S", "")[-layer.ndim :]
+    steps = iter(place.plane)
+    leading = [float(next(steps)) if axis in "TZ" else 0.0 for axis in axes[:-2]]
+    middle = [(start + stop - 1) / 2 for start, stop in place.box]
+    world = np.asarray(layer.data_to_world([*leading, *middle]))
+    first = viewer.dims.ndim - layer.ndim
+    for axis, letter in enumerate(axes):
+        if letter in "TZ":
+            viewer.dims.set_point(first + axis, world[axis])
+    sides = np.array([max(stop - start, _LEAST_SIDE) for start, stop in place.box]) * np.abs(layer.scale[-2:])
+    camera, fitting = viewer.scene.camera, float((np.array(viewer.canvas.size) / sides).min())
+    camera.center = tuple(world[[axis - first for axis in viewer.dims.displayed]])
+    if not _LEAST_SHARE * fitting <= camera.zoom <= _MOST_SHARE * fitting:
+        camera.zoom = _SHARE * fitting
+    layer.selected_label = place.label or int(layer.data.max()) + 1
+    layer.visible, viewer.layers.selection.active = True, layer
 
 
 def place_over(layer: Image, grid: PlaneGrid) -> dict[str, Any]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import numpy as np
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
@@ -23,12 +19,14 @@ from napari_unet.app.session import Session
 from napari_unet.app.worker import Worker
 from napari_unet.core.corrections import Box
 from napari_unet.core.progress import Progress
+from napari_unet.core.queue import Place
 from napari_unet.ui import layers as shown
 from napari_unet.ui.correct import CorrectStep
 from napari_unet.ui.edits import EditWatch
 from napari_unet.ui.finetune import FineTuneStep
 from napari_unet.ui.guide import explain_no_learning, find_next_step, greet
 from napari_unet.ui.overlay import ReviewedOverlay
+from napari_unet.ui.preload import preload, spare_the_first_labels
 from napari_unet.ui.run import Poster, RunBar
 from napari_unet.ui.segment import SegmentStep
 from napari_unet.ui.style import PANEL
@@ -36,7 +34,7 @@ from napari_unet.ui.tools import TOOLS, ToolBox
 
 WIDTH = 320
 KEYS = {
-    **{"Shift-S": "segment", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},
+    **{"Shift-S": "segment", "Shift-N": "next_to_fix", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},
     **{tool.key: tool.name for tool in TOOLS},
 }
 _TURN = 10  # ms
@@ -73,10 +71,10 @@ class UNetPanel(QWidget):
         self._bind_keys()
         self.destroyed.connect(_ending(self.session, self.watch, self.tools, self.viewer))
         self.session.start()
-        Thread(target=_preload, daemon=True).start()
+        Thread(target=preload, daemon=True).start()
         self._fill_images()
         self.refresh()
-        _spare_the_first_labels()
+        spare_the_first_labels()
 
     @property
     def layer(self) -> Image | None:
@@ -99,6 +97,11 @@ class UNetPanel(QWidget):
         if not self.step1.whole_stack and image is not None and image.grid.stack_shape:
             plane = shown.shown_plane(self.viewer, layer, image.grid)
         self.session.segment(source, channel=self.step1.channel_number, plane=plane)
+
+    def visit_next(self) -> None:
+        """Show the place that is most worth a look."""
+        if self.image is not None:
+            self.session.images.visit_next(self.image.key)
 
     def mark_reviewed(self) -> None:
         """Mark what the canvas shows of the labels as right."""
@@ -150,7 +153,7 @@ class UNetPanel(QWidget):
         if image is not None and image.review is not None and self.overlay.layer is None:
             with signals_blocked(self.step2.show_reviewed):  # the user has removed the layer
                 self.step2.show_reviewed.setChecked(False)
-        for candidate in (self.step1.segment, self.step3.fine_tune, self.step3.keep):
+        for candidate in (self.step1.segment, self.step2.next_to_fix, self.step3.fine_tune, self.step3.keep):
             _point_at(candidate, pointed=candidate.objectName() == pointed)
 
     def event(self, event: QEvent | None) -> bool:
@@ -196,6 +199,7 @@ class UNetPanel(QWidget):
         self.run_bar.cancel.clicked.connect(self.session.runner.cancel)
         self.step2.tool_pressed.connect(self.tools.toggle)
         self.tools.changed.connect(self.step2.show_tool)
+        self.step2.next_to_fix.clicked.connect(self.visit_next)
         self.step2.mark.clicked.connect(self.mark_reviewed)
         self.step2.unmark.clicked.connect(self.unmark)
         self.step2.show_reviewed.toggled.connect(self._show_overlay)
@@ -210,6 +214,7 @@ class UNetPanel(QWidget):
         images.labels_replaced.connect(self._show_labels)
         images.measured.connect(self._show_features)
         images.reviewed.connect(self._tint)
+        images.visited.connect(self._look_at)
         images.flushing.connect(self.watch.flush)
 
     def _connect_viewer(self) -> None:
@@ -309,6 +314,11 @@ class UNetPanel(QWidget):
         if layer is not None:
             layer.features = shown.features_of(self.session.images[key])
 
+    def _look_at(self, key: str, place: Place) -> None:
+        layer = self.watch.find(key)
+        if layer is not None:
+            shown.look_at(self.viewer, layer, self.session.images[key].grid, place)
+
     def _show_progress(self, progress: Progress) -> None:
         self.run_bar.show_progress(progress)
         if "loss" in progress.values:
@@ -341,23 +351,6 @@ class UNetPanel(QWidget):
             self.session.runner.refuse("The image is out of view: move back to it, then mark what you see.")
 
 
-@cache
-def _spare_the_first_labels() -> None:
-    """Do once, now, while the panel opens, what would halt the window when the first labels arrive.
-
-    That is what napari builds once for labels, and the collection of all that start-up left, of 0.2 s.
-    """
-    Labels(np.zeros((1, 1), np.int32))
-    gc.collect()
-
-
-def _preload() -> None:
-    """Do now, on another thread, what napari would do with its first labels layer, for 0.1 s."""
-    for name in ("pandas", "skimage.color", "skimage.exposure"):
-        import_module(name)
-    import_module("vispy.visuals.line.dash_atlas").DashAtlas()  # fills a cache
-
-
 def _point_at(button: QPushButton, *, pointed: bool) -> None:
     if bool(button.property("next")) != pointed:
         button.setProperty("next", pointed)
@@ -379,7 +372,7 @@ def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> 
         runner, images = session.runner, session.images
         shown_here = (
             *(runner.changed, runner.progress),
-            *(images.labels_replaced, images.measured, images.reviewed),
+            *(images.labels_replaced, images.measured, images.reviewed, images.visited),
         )
         for signal in shown_here:
             signal.disconnect()

@@ -59,8 +59,8 @@ class RunBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.status = _sentence("status")
-        self.hint = _sentence("hint")
+        self.status = Sentence("status")
+        self.hint = Sentence("hint")
         self.bar = QProgressBar(objectName="progress")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
@@ -78,11 +78,7 @@ class RunBar(QWidget):
 
     def say(self, sentence: str, hint: str, *, is_error: bool) -> None:
         """Show a sentence, in a colour of its own where it says what went wrong, and what to do next."""
-        self.status.setText(sentence)
-        if self.status.property("error") != is_error:
-            self.status.setProperty("error", is_error)
-            self.status.style().unpolish(self.status)
-            self.status.style().polish(self.status)
+        self.status.say(sentence, is_error=is_error)
         self.hint.setText(hint)
 
     def show_progress(self, progress: Progress) -> None:
@@ -110,13 +106,23 @@ class RunBar(QWidget):
         self.cancel.setVisible(False)
 
 
-def _sentence(name: str) -> QLabel:
-    label = QLabel(objectName=name)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    # Room for two lines, always: the panel must not jump when a sentence wraps.
-    label.setMinimumHeight(2 * QFontMetrics(label.font()).lineSpacing() + 4)
-    label.setAlignment(Qt.AlignmentFlag.AlignTop)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-    return label
+class Sentence(QLabel):
+    """A sentence for the user, in a colour of its own where it says what went wrong."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(objectName=name)
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # Room for two lines, always: the panel must not jump when a sentence wraps.
+        self.setMinimumHeight(2 * QFontMetrics(self.font()).lineSpacing() + 4)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def say(self, sentence: str, *, is_error: bool = False) -> None:
+        """Show a sentence."""
+        self.setText(sentence)
+        if bool(self.property("error")) != is_error:
+            self.setProperty("error", is_error)
+            self.style().unpolish(self)
+            self.style().polish(self)

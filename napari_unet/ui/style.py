@@ -8,7 +8,8 @@ QGroupBox {{ font-weight: bold; }}
 QGroupBox QWidget {{ font-weight: normal; }}
 QPushButton[next="true"]:enabled {{ background-color: {NEXT}; color: white; font-weight: bold; }}
 QPushButton[next="true"]:enabled:hover {{ background-color: {NEXT_HOVER}; }}
-QLabel#status[error="true"] {{ background-color: {ERROR}; color: white; border-radius: 2px; padding: 4px; }}
+QLabel[error="true"] {{ background-color: {ERROR}; color: white; border-radius: 2px; padding: 4px; }}
 QLabel#hint {{ font-weight: bold; }}
+QTreeWidget::item {{ padding: 3px 0px; }}
 QGroupBox::title {{ subcontrol-origin: margin; left: 4px; }}
 """

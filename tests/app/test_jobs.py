@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import napari_unet
 from napari_unet.app.jobs import JOBS
+from napari_unet.app.project import hash_image
 from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Cancelled
 
@@ -150,3 +153,28 @@ def test_a_cancelled_job_stops(tiny_model, bright_squares):
     request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
     with pytest.raises(Cancelled):
         JOBS["segment"](request, ignore, lambda: True)
+
+
+def test_a_fine_tuned_model_s_card_says_when_from_what_and_by_what_it_was_made(tiny_model, bright_squares):
+    image, labels = bright_squares
+    parent = napari_unet.load_model(tiny_model)
+    old = replace(parent, card=parent.card.model_copy(update={"created": "2020-01-01T00:00:00+00:00"}))
+    other = np.roll(image, 3, 0)
+    words = {"labels": [labels, np.roll(labels, 3, 0)], "steps": 1}
+    card = napari_unet.fine_tune(old, [image, other], **words).model.card
+    assert card.parent == parent.sha256
+    assert card.created > "2026"
+    assert set(card.training["image_sha256"]) == {hash_image(image), hash_image(other)}
+    assert card.training["fine_tuned_on"]["reviewed_pixels"] == 2 * image.size
+    assert card.training["fine_tuned_on"]["reviewed_cells"] == 6
+    assert {"napari-unet", "keras", "numpy"} <= set(card.versions)
+    card = napari_unet.fine_tune(old, [image, other], **words, hashes=["ab", "ab"]).model.card
+    assert card.training["image_sha256"] == ["ab"]
+
+
+def test_a_model_file_is_verified_by_a_job(tiny_model, tmp_path):
+    result = JOBS["verify"]({"model": str(tiny_model)}, ignore, go_on)
+    assert result == {"sha256": napari_unet.load_model(tiny_model).sha256}
+    (tmp_path / "bad.keras").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"bad\.keras"):
+        JOBS["verify"]({"model": str(tmp_path / "bad.keras")}, ignore, go_on)

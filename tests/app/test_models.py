@@ -6,17 +6,19 @@ from napari_unet.app.models import find_model, find_models, models_folder
 from napari_unet.core.errors import InputError
 
 
-def test_the_users_models_are_found_by_name_and_damaged_files_are_passed_over(tiny_model, tmp_path):
+def test_the_users_models_are_found_by_the_name_of_their_file_and_damaged_files_are_passed_over(
+    tiny_model, tmp_path
+):
     folder = models_folder()
     assert tmp_path.anchor == folder.anchor
     folder.mkdir(parents=True)
     shutil.copy(tiny_model, folder / "anything.keras")
     (folder / "damaged.keras").write_bytes(b"nothing")
     found = {entry.card.name: entry for entry in find_models()}
-    assert found["bright"].path == folder / "anything.keras"
-    assert not found["bright"].bundled
+    assert found["anything"].path == folder / "anything.keras"
+    assert not found["anything"].bundled
     assert found["nuclei"].bundled
-    assert find_model("bright") == folder / "anything.keras"
+    assert find_model("anything") == folder / "anything.keras"
 
 
 def test_a_projects_models_are_found_in_its_folder(tiny_model):

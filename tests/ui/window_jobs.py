@@ -3,6 +3,7 @@
 What a job does depends on the name of the model's file, so that a test picks it in the window.
 """
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -10,11 +11,19 @@ from pathlib import Path
 import numpy as np
 from skimage.measure import label
 
+from napari_unet.core.doubt import Doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Cancelled, Progress
 
 SCORES = {"ap": {"0.50": 0.5, "0.90": 0.1}, "mean_iou": 0.5, "missed": 3, "false": 1, "split": 0, "merged": 2}
 BETTER = {"ap": {"0.50": 0.9, "0.90": 0.4}, "mean_iou": 0.8, "missed": 0, "false": 1, "split": 0, "merged": 0}
+
+DOUBTS = Doubts(  # two cells and, between others, a place without one, all in the first plane
+    points=np.array([(0, 30, 110), (0, 30, 70), (0, 90, 90)], np.int32),
+    faint=np.array([0.5, 0.9, 0], np.float32),
+    seam=np.array([1, 0, 0], np.float32),
+    missed=np.array([0, 0, 0.5], np.float32),
+)
 
 
 def misbehave(model, report, cancelled):
@@ -49,7 +58,8 @@ def segment(request, report, cancelled):
     labels = np.stack([label(plane > 100) for plane in planes]).reshape(image.shape).astype(np.int32)
     if model != "nuclei":  # a fine-tuned model finds a cell more, in the corner
         labels[..., :4, :4] = labels.max() + 1
-    return {"labels": labels, "seconds": 0.1, "model": model, "notes": []}
+    result = {"labels": labels, "seconds": 0.1, "model": model, "notes": []}
+    return result | {"doubts": DOUBTS} if model == "doubtful" else result
 
 
 def fine_tune(request, report, cancelled):
@@ -74,4 +84,10 @@ def fine_tune(request, report, cancelled):
     }
 
 
-JOBS = {"warm_up": warm_up, "segment": segment, "fine_tune": fine_tune}
+def verify(request, report, cancelled):
+    path = Path(request["model"])
+    misbehave(path.stem, report, cancelled)
+    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+JOBS = {"warm_up": warm_up, "segment": segment, "fine_tune": fine_tune, "verify": verify}
