@@ -1,6 +1,6 @@
 # make run and make test need nothing but Python 3.11-3.13: both set themselves up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format wheel clean
+.PHONY: help setup run test lint format wheel benchmark-batch clean
 
 python := .venv/bin/python
 
@@ -10,6 +10,7 @@ help:
 	@echo "make lint    lint, types and import contracts only"
 	@echo "make format  format the code"
 	@echo "make wheel   build the wheel into dist/"
+	@echo "make benchmark-batch  images per second of 1 and 2 worker processes, and of a bare loop"
 	@echo "make clean   remove the environment and everything that was built"
 
 setup:
@@ -32,6 +33,10 @@ format: setup
 
 wheel: setup
 	$(python) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# For example ARGS="--images 200 --rounds 3".
+benchmark-batch: setup
+	$(python) scripts/benchmark_batch.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

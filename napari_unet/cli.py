@@ -18,7 +18,19 @@ from platformdirs import user_log_path
 from pydantic import BaseModel
 
 from napari_unet.app.models import DEFAULT_MODEL
-from napari_unet.console import print_result, report, say, summarise
+from napari_unet.cli_batch import batch
+from napari_unet.cli_models import models_app
+from napari_unet.console import (
+    AxesOption,
+    ChannelOption,
+    JsonOption,
+    ModelOption,
+    PixelOption,
+    print_result,
+    report,
+    say,
+    summarise,
+)
 from napari_unet.core.errors import InputError
 from napari_unet.core.params import PRESETS, FineTuneParams, TrainParams
 from napari_unet.core.progress import Progress
@@ -28,8 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Segment microscopy images with a U-Net, and fine-tune it on your corrections.",
 )
-models_app = typer.Typer(help="The models there are.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.command()(batch)
 
 logger = logging.getLogger("napari_unet")
 
@@ -46,11 +58,6 @@ def _option(params: type[BaseModel], field: str, **extra: Any) -> Any:
     )
 
 
-ModelOption = Annotated[str, typer.Option(help="Name of a model, or a .keras file.")]
-AxesOption = Annotated[str | None, typer.Option(help="Letters of the image's axes, e.g. TZCYX.")]
-ChannelOption = Annotated[int | None, typer.Option(min=0, help="Channel to use, counted from 0.")]
-PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Folder = Annotated[Path, typer.Option()]
 
 
@@ -66,7 +73,7 @@ def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -
     viewer = napari.Viewer()
     for data, options, kind in layers:
         getattr(viewer, f"add_{kind}")(data, **options)
-    viewer.window.add_plugin_dock_widget("napari-unet")
+    viewer.window.add_plugin_dock_widget("napari-unet", "U-Net: segment, correct, fine-tune")
     napari.run()
 
 
@@ -317,30 +324,6 @@ def benchmark(
             write_file(output, f"{render_table(results)}\n".encode())
     rows = [{**result.model_dump(), "scores": summarise(result.scores)} for result in results]
     print(json.dumps({"split": split, "results": rows}, indent=2) if as_json else render_table(results))
-
-
-@models_app.command("list")
-def list_models(as_json: JsonOption = False) -> None:
-    """List the bundled models and your own."""
-    from napari_unet.app.models import find_models
-
-    entries = find_models()
-    if as_json:
-        rows = [{"path": str(e.path), "bundled": e.bundled, **e.card.model_dump()} for e in entries]
-        print(json.dumps({"models": rows}, indent=2))
-        return
-    for entry in entries:
-        print(f"{entry.card.name:<20}{entry.card.title}")
-
-
-@models_app.command("show")
-def show_model(name: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
-    """Show a model's card and the hash of its file."""
-    from napari_unet.app.models import find_model
-    from napari_unet.nn.archive import hash_file, read_card
-
-    path = find_model(name)
-    print_result({"path": str(path), "sha256": hash_file(path), **read_card(path).model_dump()}, as_json)
 
 
 @app.command()

@@ -220,3 +220,63 @@ def test_an_ome_zarr_image_is_segmented_and_gets_its_labels(folders, tiny_model,
     labels = read_labels(path / "labels" / "cells")
     np.testing.assert_array_equal(labels, tifffile.imread(folders / "out" / "field0.tif"))
     assert labels.max() == 3
+
+
+def test_models_go_in_and_out_and_away(tiny_model, tmp_path, capsys):
+    assert run("models", "import", tiny_model, "--name", "mine") == 0
+    assert "'mine'" in capsys.readouterr().err
+    assert run("models", "verify", "mine", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["models"]
+    assert (row["model"], row["error"], len(row["sha256"])) == ("mine", None, 64)
+    assert run("models", "export", "mine", tmp_path / "shared.keras") == 0
+    assert (tmp_path / "shared.keras").read_bytes() == tiny_model.read_bytes()
+    capsys.readouterr()
+    assert run("models", "import", tiny_model) == 1
+    assert "it is the model 'mine'" in capsys.readouterr().err
+    assert run("models", "delete", "mine", "--json") == 0
+    said = capsys.readouterr()
+    assert "Deleted 'mine'" in said.err
+    assert json.loads(said.out)["sha256"] == row["sha256"]
+    assert run("models", "show", "mine") == 1
+
+
+def test_verify_says_one_sentence_for_each_bad_file(tiny_model, tmp_path, own_folders, capsys):
+    from napari_unet.app.models import models_folder
+
+    models_folder().mkdir(parents=True)
+    (models_folder() / "broken.keras").write_bytes(b"nothing")
+    assert run("models", "verify") == 1
+    said = capsys.readouterr()
+    assert {line.split()[1] for line in said.out.splitlines()} >= {"nuclei", "cells"}
+    assert said.err.count("\n") == 1
+    assert "broken.keras" in said.err
+    assert run("models", "verify", tiny_model, "nobody", tmp_path / "none.keras") == 1
+    said = capsys.readouterr()
+    assert said.out.split()[1] == "bright"
+    assert said.err.count("\n") == 2
+
+
+def test_a_deleted_parent_is_shown_by_its_hash(folders, tiny_model, capsys):
+    assert run("models", "import", tiny_model) == 0
+    output = folders / "child.keras"
+    words = ["--images", folders / "images", "--labels", folders / "labels", "--model", "bright"]
+    assert run("fine-tune", *words, "--output", output, "--steps", 1) == 0
+    assert run("models", "import", output) == 0
+    capsys.readouterr()
+    assert run("models", "show", "child", "--json") == 0
+    card = json.loads(capsys.readouterr().out)
+    assert card["ancestry"] == [{"name": "bright", "sha256": card["parent"]}]
+    assert len(card["training"]["image_sha256"]) == 3
+    assert card["versions"]["napari-unet"]
+    assert run("models", "delete", "bright") == 0
+    assert "child" in capsys.readouterr().err
+    assert run("models", "show", "child") == 0
+    assert f"ancestry      {card['parent'][:12]}" in capsys.readouterr().out
+
+
+def test_models_that_ship_cannot_be_deleted(capsys):
+    assert run("models", "delete", "nuclei") == 1
+    assert "ships with napari-unet" in capsys.readouterr().err
+    assert run("models", "delete", "nobody") == 1
+    assert "your own are none" in capsys.readouterr().err
+    assert run("models", "verify", "nuclei") == 0

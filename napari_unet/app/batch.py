@@ -1,0 +1,153 @@
+"""Many image files, segmented by worker processes: one task for each file.
+
+Workers read the images and write the results themselves, so they must see the same folders as this process.
+A batch that was ended, however roughly, goes on where it was when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.app.atomic import TEMPORARY, write_file
+from napari_unet.app.files import list_images
+from napari_unet.app.models import BUNDLED, find_model
+from napari_unet.app.task import Outcome, Settings, Task, segment_file
+from napari_unet.core.errors import InputError
+from napari_unet.nn.archive import hash_file, read_card
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+TABLE = "results.csv"
+
+logger = logging.getLogger("napari_unet")
+
+
+def plan_batch(
+    inputs: Sequence[Path],
+    output: Path,
+    model: str | Path,
+    *,
+    axes: str | None = None,
+    channel: int | None = None,
+    pixel_size: float | None = None,
+) -> list[Task]:
+    """Return the tasks of a batch, and make its output folder; the options are those of `jobs.segment`.
+
+    `inputs` are image files and folders of them. Raises InputError for what `list_images` and `find_model`
+    refuse, for images of one stem, and for an output folder that cannot be written or holds the images.
+    """
+    images = [path.absolute() for path in list_images(inputs)]
+    output = output.resolve()
+    path = find_model(model).resolve()
+    settings = Settings(
+        model=hash_file(path), axes=axes and axes.upper(), channel=channel, pixel_size=pixel_size
+    )
+    # What ships with the package may lie elsewhere on another machine.
+    name = read_card(path).name if path.parent == BUNDLED.resolve() else str(path)
+    tasks: dict[str, Task] = {}
+    for image in images:
+        if output in (image.resolve(), image.parent.resolve()):
+            raise InputError(f"The images are in {output}: choose another folder for the results.")
+        stem = image.stem.removesuffix(".ome")
+        task = Task(image, output / f"{stem}.tif", name, settings)
+        # Names that differ in case only are one file on Windows and macOS.
+        if (other := tasks.setdefault(stem.casefold(), task)) is not task:
+            raise InputError(
+                f"{other.image} and {image} would both be written to {stem}.tif: rename one of them."
+            )
+    _prepare(output, {file.name for task in tasks.values() for file in (task.labels, task.record)})
+    return list(tasks.values())
+
+
+def _prepare(output: Path, names: set[str]) -> None:
+    """Make the folder, try to write in it, and delete the unfinished files that a killed batch left."""
+    unfinished = re.compile(rf"\.(.+)\.[0-9a-f]+{re.escape(TEMPORARY)}")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        trial = output / f".trial{TEMPORARY}"
+        write_file(trial, b"\0")
+        trial.unlink(missing_ok=True)
+        for path in output.iterdir():
+            found = unfinished.fullmatch(path.name)
+            if found and found[1] in names:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"Nothing can be written to {output} ({reason}): choose another folder or make room."
+        ) from error
+
+
+def run_batch(
+    client: Client, tasks: Sequence[Task], on_outcome: Callable[[Outcome], None] = lambda outcome: None
+) -> list[Outcome]:
+    """Segment the images of `tasks` on a cluster and return what became of each, in their order.
+
+    `on_outcome` is called as each is finished; what it raises ends the batch. An image that fails does not
+    stop the rest. The table results.csv is written to the output folder however the batch ends. Raises
+    InputError where results cannot be written any more, and where the cluster is lost.
+    """
+    from distributed import as_completed
+
+    outcomes = {task.image: Outcome(task.image) for task in tasks}
+    futures = dict(zip(client.map(segment_file, tasks, pure=False), tasks, strict=True))
+    try:
+        for future in as_completed(futures):
+            outcome = _collect(future, futures[future])
+            outcomes[outcome.file] = outcome
+            on_outcome(outcome)
+    except (InputError, CancelledError) as error:
+        raise InputError(_say_where_it_stopped(error, outcomes)) from error
+    finally:
+        client.cancel(list(futures))
+        _write_table(tasks[0].labels.with_name(TABLE), list(outcomes.values()))
+    return list(outcomes.values())
+
+
+def _collect(future: Any, task: Task) -> Outcome:
+    """Return what became of a task; raises InputError or CancelledError where the batch cannot go on."""
+    from distributed import KilledWorker
+
+    try:
+        outcome: Outcome = future.result()
+    except (InputError, CancelledError):
+        raise
+    except KilledWorker:
+        why = f"{task.image.name} ended every process that tried it: it may need more memory than there is."
+    except Exception as error:
+        logger.exception("The image %s failed on its worker", task.image)
+        why = f"{task.image.name} could not be segmented: {type(error).__name__}, {error}."
+    else:
+        return outcome
+    return Outcome(task.image, status="failed", error=why)
+
+
+def _say_where_it_stopped(error: BaseException, outcomes: dict[Path, Outcome]) -> str:
+    finished = sum(outcome.status in ("done", "kept") for outcome in outcomes.values())
+    reason = str(error) if isinstance(error, InputError) else "The connection to the cluster was lost."
+    return (
+        f"{reason} {finished} of {len(outcomes)} images are finished: give the same command again to go on."
+    )
+
+
+def _write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Outcome))
+    writer.writerows(map(astuple, outcomes))
+    try:
+        write_file(path, text.getvalue().encode())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"{path} cannot be written ({reason}): make room and give the same command again to go on."
+        ) from error
