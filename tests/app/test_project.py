@@ -151,8 +151,9 @@ def test_corrections_come_back_when_the_image_is_opened_again(
     writer = record.writer()
     review.labels[1:3, 2:5] = 70
     writer.submit(Edit.cut(((1, 3), (2, 5)), labels=review.labels))
-    box = mark(review, ((4, 6), (0, 8)))
-    assert box is not None
+    marked = mark(review, ((4, 6), (0, 8)))
+    assert marked is not None
+    box = marked.box
     writer.submit(Edit.cut(box, marked=review.marked))
     assert writer.close()
     assert equal(project.image(IMAGE, name="cells").load_review(), review)
@@ -270,7 +271,8 @@ def carry_out(step: tuple[str, object], review: Review, record: ImageRecord, wri
             if changed is not None:
                 writer.submit(Edit.cut(changed, labels=review.labels))
         case ("mark" | "unmark") as name, box:
-            changed = (mark if name == "mark" else unmark)(review, box)
+            patch = (mark if name == "mark" else unmark)(review, box)
+            changed = patch.box if patch is not None else None
             if changed is not None:
                 writer.submit(Edit.cut(changed, marked=review.marked))
         case "rebase", prediction:
