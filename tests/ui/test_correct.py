@@ -172,7 +172,7 @@ def test_corrections_come_back_with_the_image(open_window, cells):
     expected = window.labels.data.copy()
     window.viewer.layers.clear()
     window.wait(lambda: not window.panel.session.images)
-    # napari alone crashes Mesa's software renderer where layers are put in before it has painted their removal.
+    # napari alone crashes Mesa where layers are put in before it has painted the removal of others.
     window.qtbot.wait(300)
     window.add_image(cells.copy(), name="the same again")
     window.wait(lambda: window.labels is not None)

@@ -104,11 +104,11 @@ def test_a_click_splits_a_cell_at_its_neck(opened):
 
 
 def test_a_stroke_merges_cells(segmented):
-    before = segmented.labels.data.copy()
+    before, cells = segmented.labels.data.copy(), len(np.unique(shown(segmented)))
     label = shown(segmented)[CENTRE]
     use(segmented, "merge", (30, 70), (30, 110))
     assert shown(segmented)[30, 110] == shown(segmented)[CENTRE] == label
-    assert len(np.unique(segmented.labels.data)) == len(np.unique(before)) - 1
+    assert len(np.unique(shown(segmented))) == cells - 1
     check_step(segmented, before)
 
 
@@ -207,7 +207,8 @@ def test_an_accepted_cell_is_reviewed_with_its_rim(segmented):
     np.testing.assert_array_equal(segmented.labels.data, before)
     segmented.wait(lambda: np.array_equal(segmented.on_disk().marked, expected))
     segmented.settle()
-    assert step.counts.text().startswith("0 corrected, 1 accepted of ")
+    accepted = 0 if before.ndim > 2 else 1  # of a cell in four planes, one plane is not enough
+    assert step.counts.text().startswith(f"0 corrected, {accepted} accepted of ")
     assert step.show_reviewed.isChecked()
     assert segmented.panel.overlay.layer.data[expected].all()
     undo(segmented)
