@@ -95,8 +95,7 @@ class OpenImages(Mapping[str, OpenImage]):
         """Write all corrections; no more are taken."""
         self._closed = True
         for image in list(self._held.values()):
-            if image.writer is not None:
-                image.writer.close(timeout=5)
+            image.writer.close(timeout=5)
 
     def note_edit(self, key: str, labels: Labels, plane: Index | None = None) -> None:
         """Take what the user changed: `labels` is the whole array now, compared with the one last known.
@@ -179,7 +178,7 @@ class OpenImages(Mapping[str, OpenImage]):
         the sentence once the cells are counted.
         """
         self.flushing.emit()
-        snapshot, had_writer = image.snapshot(), image.writer is not None
+        snapshot = image.snapshot()
         image.replacing = True
 
         def work() -> tuple[Review, Labels]:
@@ -194,8 +193,6 @@ class OpenImages(Mapping[str, OpenImage]):
                 return
             self.flushing.emit()
             old = image.adopt(review, labels, snapshot)
-            if not had_writer:
-                self._listen(image)
             adopted(old)
             self.labels_replaced.emit(image.key, labels)
             self._count(image, lambda: self._runner.say(describe()))
@@ -217,8 +214,7 @@ class OpenImages(Mapping[str, OpenImage]):
         self._images[image.key] = image
         if image.problem:
             self._runner.refuse(image.problem)
-        if image.writer is not None:
-            self._listen(image)
+        self._listen(image)
         if image.review is not None:
             self.labels_replaced.emit(image.key, image.review.labels.copy())
             self._count(image)
@@ -233,14 +229,12 @@ class OpenImages(Mapping[str, OpenImage]):
             image.save_error = message
             self._runner.refuse(message)
 
-        assert image.writer is not None
         image.writer.written.connect(lambda: self._runner.post(written))
         image.writer.failed.connect(lambda message: self._runner.post(partial(failed, message)))
 
     def _release(self, image: OpenImage) -> None:
         self._held.pop(image.key, None)
-        if image.writer is not None:
-            image.writer.close()
+        image.writer.close()
 
     def _mark(
         self, key: str, change: Callable[[Review, Where], Patch | None], where: Where, said: str

@@ -73,7 +73,7 @@ class OpenImage:
     grid: PlaneGrid
     pixel_size: float | None
     record: ImageRecord
-    writer: JournalWriter | None = None
+    writer: JournalWriter
     review: Review | None = None
     counts: ReviewCounts | None = None
     features: Columns = field(default_factory=dict)
@@ -103,7 +103,7 @@ class OpenImage:
     @property
     def unsaved(self) -> int:
         """Number of edits that are not on the disk yet."""
-        return self.writer.pending if self.writer is not None else 0
+        return self.writer.pending
 
     def note(self, labels: Labels, plane: Index | None) -> Box | None:
         """Take over where `labels` differ from the labels known, on one plane or all; return the box."""
@@ -137,8 +137,6 @@ class OpenImage:
 
     def begin(self, review: Review, model: str) -> None:
         """Put a new review on the disk; called on the session's background thread."""
-        if self.writer is None:
-            self.writer = self.record.writer()
         self.record.begin_review(review.prediction, review.labels, review.marked, model=model)
 
     def adopt(self, review: Review, labels: Labels, snapshot: Review | None) -> Review | None:
@@ -206,7 +204,7 @@ class OpenImage:
 
     def _submit(self, edit: Edit) -> None:
         # While a new prediction goes to the disk the old review is history: `adopt` sends what is new.
-        if self.writer is not None and not self.replacing:
+        if not self.replacing:
             self.writer.submit(edit)
 
 
@@ -226,15 +224,14 @@ def open_image(project: Project, source: Source, opened: Mapping[str, OpenImage]
     record = project.image(source.data, name=source.name, source=source.path, context=context)
     if record.key in opened:
         return opened[record.key]
-    image = OpenImage(source, grid, pixel_size, record, sources=[source])
-    if record.has_review:
-        image.writer = record.writer()
-        try:
-            image.review = record.load_review()
-            image.edited = _last_change(record)
-        except InputError as error:
-            image.problem = str(error)
-        if image.review is not None and image.review.shape != grid.label_shape:
+    image = OpenImage(source, grid, pixel_size, record, record.writer(), sources=[source])
+    try:
+        image.review = record.load_review()
+    except InputError as error:
+        image.problem = str(error)
+    if image.review is not None:
+        image.edited = _last_change(record)
+        if image.review.shape != grid.label_shape:
             image.problem = (
                 f"The corrections of '{source.name}' were made with other axes: press Segment to begin anew."
             )

@@ -193,7 +193,10 @@ def test_a_full_disk_stops_the_batch_and_keeps_what_is_finished(
         finished = len(list(output.glob("*.json")))
         assert 1 <= finished < 6
         outcomes = run_batch(client, plan_batch([images], output, tiny_model))
-    assert count(outcomes) == {"kept": finished, "done": 6 - finished}
+    # An image that was being written when the disk was full may be finished once there is room again.
+    kept = count(outcomes)["kept"]
+    assert finished <= kept < 6
+    assert count(outcomes) == {"kept": kept, "done": 6 - kept}
     assert_complete(output, images, tiny_model)
 
 

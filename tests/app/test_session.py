@@ -126,9 +126,8 @@ def test_the_same_content_in_two_layers_is_one_image(session, loop, source):
 
 
 def test_an_image_open_in_another_window_is_refused(session, loop, source, tmp_path):
-    image = segment(session, loop, source)
-    session.segment(source)
-    loop.run_until(lambda: session.run is None and image.record.has_review)
+    session.images.open(source)
+    loop.run_until(lambda: session.images.find(source) is not None)
     other_loop = Loop()
     other = Session(session.project, Worker("window_jobs", tmp_path / "log2"), other_loop.calls.put)
     try:
