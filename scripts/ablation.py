@@ -11,10 +11,10 @@ from pathlib import Path
 from napari_unet.app.benchmark import find_data_sets, render_table, run_benchmark
 from napari_unet.app.methods import load_methods
 from napari_unet.app.training import train_from_folders
-from napari_unet.core.params import AugmentParams, TrainParams
+from napari_unet.core.params import TrainParams
 
 OBJECT_SIZES = {"isbi2012_em": None, "dic_hela": 36.0}
-STILL = AugmentParams(invert=0.25, blank=0.05, elastic_std=0)
+STILL = TrainParams().augment.model_copy(update={"elastic_std": 0.0})
 VARIANTS: dict[str, dict[str, object]] = {
     "all": {},
     "no elastic deformation": {"augment": STILL},

@@ -17,6 +17,8 @@ from napari_unet.core.tiling import mirror
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+_CELL_EDGE = 1.5  # px over which a cell's own contrast begins
+
 
 def elastic_displacement(
     shape: tuple[int, int], rng: np.random.Generator, *, std: float = 10.0, grid: int = 3
@@ -91,6 +93,25 @@ def change_grey_values(tile: Float32, rng: np.random.Generator, params: AugmentP
         noise = rng.normal(0, rng.uniform(0, params.noise), tile.shape)
         tile = np.asarray(tile + noise, np.float32)
     return tile
+
+
+def change_cell_contrast(
+    tile: Float32, labels: NDArray[np.int32], rng: np.random.Generator, strength: float
+) -> Float32:
+    """Return a tile (y, x, C) in which each cell of ``labels`` (y, x) is fainter or brighter than it was.
+
+    What a cell differs by from the background's median is multiplied by a factor of its own, between
+    exp(-strength) and exp(strength / 2): faint cells lie beside bright ones. Without background the tile
+    stays as it is.
+    """
+    background = labels == 0
+    if not background.any():
+        return tile
+    level = np.median(tile[background], axis=0)
+    factors = np.exp(rng.uniform(-1, 0.5, int(labels.max()) + 1) * strength)
+    factors[0] = 1
+    field = ndimage.gaussian_filter(factors[labels], _CELL_EDGE)[..., None]
+    return np.asarray(level + (tile - level) * field, np.float32)
 
 
 def blank_tile(shape: tuple[int, int, int], rng: np.random.Generator) -> Float32:

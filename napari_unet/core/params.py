@@ -150,6 +150,13 @@ class AugmentParams(Params):
     contrast: float = Field(
         0.5, title="Contrast", ge=0, le=1, description="Strength of random slope, offset and gamma."
     )
+    cell_contrast: float = Field(
+        0.0,
+        title="Contrast of each cell",
+        ge=0,
+        le=2,
+        description="In half of the tiles each cell is made fainter or brighter by a factor of its own.",
+    )
     invert: float = Field(
         0.0, title="Inverted", ge=0, le=1, description="Share of tiles shown as a negative."
     )
@@ -212,7 +219,7 @@ class TrainParams(Params):
     )
     validate_every: int = Field(750, title="Validation interval", ge=1, description="Steps.")
     seed: int = Field(0, title="Seed", ge=0, description="Same seed, same data, same model.")
-    augment: AugmentParams = AugmentParams(invert=0.25, blank=0.05)
+    augment: AugmentParams = AugmentParams(cell_contrast=1.0, invert=0.25, blank=0.05)
 
 
 class FineTuneParams(Params):

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from napari_unet.core.augment import blank_tile, change_grey_values, tile_coordinates, warp_image, warp_labels
+from napari_unet.core.augment import (
+    blank_tile,
+    change_cell_contrast,
+    change_grey_values,
+    tile_coordinates,
+    warp_image,
+    warp_labels,
+)
 from napari_unet.core.params import AugmentParams
 from napari_unet.core.targets import reviewed_weights, separation_weights, target_maps
 
@@ -122,6 +129,8 @@ class Sampler:
         image = warp_image(source.image, where)
         if rng.random() < self._augment.blank:
             image, labels = blank_tile(image.shape, rng), np.zeros_like(labels)
+        if self._augment.cell_contrast > 0 and source.reviewed is None and rng.random() < 0.5:
+            image = change_cell_contrast(image, labels, rng, self._augment.cell_contrast)
         image = change_grey_values(image, rng, self._augment)
         if source.maps is not None:
             targets = warp_image(source.maps, where)

@@ -3,6 +3,7 @@ import pytest
 
 from napari_unet.core.augment import (
     blank_tile,
+    change_cell_contrast,
     change_grey_values,
     elastic_displacement,
     tile_coordinates,
@@ -66,3 +67,18 @@ def test_a_blank_tile_looks_like_a_normalised_image():
         assert tile.shape == (64, 64, 1)
         assert np.isfinite(tile).all()
         assert tile.std() > 0.01
+
+
+def test_cells_become_faint_or_bright_one_by_one_and_the_background_stays():
+    rng = np.random.default_rng(0)
+    labels = np.zeros((60, 90), np.int32)
+    for number, left in enumerate((5, 35, 65), start=1):
+        labels[20:40, left : left + 20] = number
+    tile = np.where(labels, 1.0, 0.2).astype(np.float32)[..., None]
+    changed = change_cell_contrast(tile, labels, rng, 1.0)
+    assert changed[:10] == pytest.approx(0.2, abs=1e-6)
+    contrasts = [(changed[30, left + 10, 0] - 0.2) / 0.8 for left in (5, 35, 65)]
+    assert all(np.exp(-1) - 0.01 < contrast < np.exp(0.5) + 0.01 for contrast in contrasts)
+    assert np.ptp(contrasts) > 0.1
+    full = np.ones_like(labels)
+    np.testing.assert_array_equal(change_cell_contrast(tile, full, rng, 1.0), tile)
