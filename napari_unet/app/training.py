@@ -142,9 +142,10 @@ def train_from_folders(
         size_range=(sizes[0] * scale, sizes[1] * scale) if sizes else None,
         instances=InstanceParams(),
     )
-    weights = None
+    weights, before = None, {}
     if start is not None:
         parent, known = load_network(start)
+        before = {"went_on_from": {"name": known.name, **known.training}}
         weights = parent.get_weights()
         card = card.model_copy(
             update={"network": known.network, "outputs": known.outputs, "parent": hash_file(start)}
@@ -153,7 +154,7 @@ def train_from_folders(
     model = train(
         card,
         [image.resized(scale) for image in images],
-        [image.resized(scale) for image in every_held],
+        [[image.resized(scale) for image in part] for part in held.values()],
         params,
         folder=checkpoints or output.with_suffix(".training"),
         start=weights,
@@ -168,6 +169,7 @@ def train_from_folders(
                 "cells": sum(int(image.labels.max()) for image in images),
                 "preset": preset if start is None else f"weights of {start.stem}",
                 "recipe": params.model_dump(),
+                **before,
             },
             "scores": {"validation": {"images": len(every_held), **scores.model_dump()}, **parts},
             "versions": software_versions(),

@@ -3,58 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import product
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_unet.core.params import InstanceParams
 from napari_unet.core.proof import score_reviewed
 from napari_unet.core.sampling import Float32, TrainingImage
 from napari_unet.nn.predictor import Model
 
-MARKERS = (0.5, 0.4, 0.6, 0.3)
-SMALLEST = (0.05, 0.1, 0.2)
+Kinds = Sequence[Sequence[TrainingImage]]
+
+MARKERS = (0.5, 0.45, 0.4, 0.35, 0.3, 0.55, 0.6)
+SMALLEST = (0.1, 0.05, 0.2)
 CERTAINTIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
-_MOST_IMAGES = 16
 _NOISE_SIDE = 512
 _MOST_FALSE = 0.25  # objects in 512 x 512 pixels of noise
 
 
-def calibrate_instances(model: Model, kinds: Sequence[Sequence[TrainingImage]]) -> Model:
-    """Return the model with the instance parameters that score best on images (at the network's scale).
+def calibrate_instances(model: Model, kinds: Kinds, *, most_images: int = 16) -> Model:
+    """Return the model with the splitting threshold, then the smallest cell, that score best on images.
 
-    Up to 16 images of each kind, evenly spread, are predicted once and labelled with every pair of
-    parameters; the mean AP on their reviewed pixels, averaged over the kinds, decides.
+    Up to ``most_images`` of each kind (at the network's scale), evenly spread, are predicted once; the mean
+    AP on their reviewed pixels, averaged over the kinds, decides.
     """
-    chosen = [images[:: -(-len(images) // _MOST_IMAGES)] for images in kinds]
-    maps = [[model.predict_maps(image.image) for image in images] for images in chosen]
-
-    def score(candidate: Model) -> float:
-        pairs = zip(chosen, maps, strict=True)
-        return float(np.mean([_score(candidate, images, drawn) for images, drawn in pairs]))
-
-    candidates = [
-        _apply(model, model.card.instances.model_copy(update={"marker": marker, "min_area": smallest}))
-        for marker, smallest in product(MARKERS, SMALLEST)
-    ]
-    return max([model, *candidates], key=score)
+    trial = _Trial.of(model, kinds, most_images)
+    return trial.choose(trial.choose(model, "marker", MARKERS), "min_area", SMALLEST)
 
 
-def calibrate_certainty(model: Model) -> Model:
-    """Return the model with the lowest certainty at which it finds next to nothing in mere noise."""
+def calibrate(model: Model, kinds: Kinds, *, most_images: int = 64) -> Model:
+    """Return the model with all instance parameters fitted, as `calibrate_instances` does.
+
+    Of the certainties at which next to nothing is found in mere noise the one that scores best is taken. A
+    kind counts as the square root of its number of cells, as in training.
+    """
+    trial = _Trial.of(model, kinds, most_images, weigh=True)
+    fitted = trial.choose(trial.choose(model, "marker", MARKERS), "min_area", SMALLEST)
+    return trial.choose(fitted, "certainty", _safe_certainties(fitted), keep=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Images of several kinds with the maps that the network draws in them, and what each kind counts."""
+
+    kinds: Kinds
+    maps: Sequence[Sequence[Float32]]
+    weights: Sequence[float]
+
+    @classmethod
+    def of(cls, model: Model, kinds: Kinds, most_images: int, *, weigh: bool = False) -> _Trial:
+        chosen = [images[:: -(-len(images) // most_images)] for images in kinds if images]
+        maps = [[model.predict_maps(image.image) for image in images] for images in chosen]
+        cells = [sum(int(image.labels.max()) for image in images) for images in chosen]
+        return cls(chosen, maps, [float(np.sqrt(count)) if weigh else 1.0 for count in cells])
+
+    def choose(self, model: Model, name: str, values: Sequence[float], *, keep: bool = True) -> Model:
+        """Return the model with the best of the values of one parameter; its own, if to be kept, where none
+        is better.
+        """
+        candidates = [_set(model, name, value) for value in values]
+        return max([model, *candidates] if keep else candidates, key=self._score)
+
+    def _score(self, model: Model) -> float:
+        scores = [_score(model, *kind) for kind in zip(self.kinds, self.maps, strict=True)]
+        return float(np.average(scores, weights=self.weights)) if any(self.weights) else 0.0
+
+
+def _safe_certainties(model: Model) -> tuple[float, ...]:
+    """Return the certainties from which on next to nothing is found in noise; the highest if there is none."""
     rng, shape = np.random.default_rng(0), (_NOISE_SIDE, _NOISE_SIDE, model.card.network.channels)
     noise = [plane for _ in range(2) for plane in (rng.normal(100, 10, shape), rng.poisson(3, shape))]
-    for certainty in CERTAINTIES:
-        candidate = _apply(model, model.card.instances.model_copy(update={"certainty": certainty}))
-        false = sum(int(candidate.segment_plane(plane).max()) for plane in noise)
-        if false <= _MOST_FALSE * len(noise):
-            break
-    return candidate
+    for number, certainty in enumerate(CERTAINTIES):
+        candidate = _set(model, "certainty", certainty)
+        if sum(int(candidate.segment_plane(plane).max()) for plane in noise) <= _MOST_FALSE * len(noise):
+            return CERTAINTIES[number:]
+    return CERTAINTIES[-1:]
 
 
-def _apply(model: Model, params: InstanceParams) -> Model:
-    return replace(model, card=model.card.model_copy(update={"instances": params}))
+def _set(model: Model, name: str, value: float) -> Model:
+    instances = model.card.instances.model_copy(update={name: value})
+    return replace(model, card=model.card.model_copy(update={"instances": instances}))
 
 
 def _score(model: Model, images: Sequence[TrainingImage], maps: Sequence[Float32]) -> float:

@@ -14,7 +14,7 @@ from napari_unet.core.doubt import Doubts, measure_doubts
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
 from napari_unet.core.sampling import resize_image
-from napari_unet.core.size import Range, fit_scale, measure_confidence
+from napari_unet.core.size import Range, fit_scale, fits_range, measure_confidence
 from napari_unet.core.tiling import Tile, plan_tiles, read_tile, stitch
 from napari_unet.nn.archive import hash_file, load_network
 from napari_unet.nn.backend import compile_forward, fast_policy, keras
@@ -102,14 +102,26 @@ class Model:
     ) -> Prediction:
         """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
 
-        Pixel sizes say at which scale the network has to see the image. Where one is unknown, it is the scale
-        on the card at which the network is surest. If the cells that it finds are then of a size that it has
-        not learnt, it sees the image again, at a scale that fits, and the result stands if it is about
-        as sure.
+        Pixel sizes say at which scale the network has to see the image. Where they are far apart, the cells
+        that it finds have to be of a size that it has learnt: if they are not, and are when it looks for the
+        scale itself, that result stands.
         """
         card = self.card
-        if card.knows_scale(pixel_size):
-            return self._predict(image, card.image_scale(pixel_size), on_tile)
+        if not card.knows_scale(pixel_size):
+            return self._search_scale(image, on_tile)
+        by_pixels = self._predict(image, card.image_scale(pixel_size), on_tile)
+        if card.believes(pixel_size) or card.size_range is None or self.knows_size(by_pixels):
+            return by_pixels
+        found = self._search_scale(image, on_tile)
+        return found if self.knows_size(found) else by_pixels
+
+    def _search_scale(self, image: Float32, on_tile: Callable[[int, int], None]) -> Prediction:
+        """Return what the network draws at the scale on its card at which it is surest.
+
+        If the cells that it finds are of a size that it has not learnt, it sees the image again, at a scale
+        that fits, and the result stands if it is about as sure.
+        """
+        card = self.card
         prediction = max(
             (self._predict(image, scale, on_tile) for scale in (card.scale, *card.other_scales)),
             key=self._measure_confidence,
@@ -135,6 +147,10 @@ class Model:
         fits = fit_scale(prediction.labels, prediction.scale, known, target) is None
         least = _LEAST_AS_SURE * self._measure_confidence(first)
         return prediction if fits and self._measure_confidence(prediction) >= least else first
+
+    def knows_size(self, prediction: Prediction) -> bool:
+        """Whether cells were found, of a size that the network has learnt."""
+        return fits_range(prediction.labels, prediction.scale, self.card.size_range)
 
     def _measure_confidence(self, prediction: Prediction) -> float:
         outputs = self.card.outputs

@@ -16,7 +16,7 @@ from napari_unet.core.params import TrainParams
 from napari_unet.core.sampling import Sampler, TrainingImage
 from napari_unet.core.targets import Labels
 from napari_unet.nn.backend import fast_policy, keras
-from napari_unet.nn.calibration import calibrate_certainty, calibrate_instances
+from napari_unet.nn.calibration import calibrate
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile
@@ -37,7 +37,7 @@ def score(model: Model, images: Sequence[TrainingImage]) -> Scores:
 def train(
     card: ModelCard,
     images: Sequence[TrainingImage],
-    validation: Sequence[TrainingImage],
+    validation: Sequence[Sequence[TrainingImage]],
     params: TrainParams,
     *,
     folder: Path,
@@ -45,7 +45,7 @@ def train(
     on_step: OnStep = lambda step, loss: None,
 ) -> Model:
     """Train a network from ``start`` (its weights) or from scratch, or go on where ``folder`` says that an
-    earlier run stopped; fit its instance parameters to training images at the end.
+    earlier run stopped; fit its instance parameters to the ``validation`` images of each kind at the end.
 
     ``folder`` receives ``checkpoint.npz`` (state), ``best.npz`` (best weights by mean AP on
     ``validation``) and ``log.csv``. ``card`` describes the network and its output maps. ``on_step`` is
@@ -73,12 +73,12 @@ def train(
     if checkpoint.exists():
         trainer.resume(checkpoint)
     try:
-        _run(trainer, model, validation, params, folder, on_step)
+        _run(trainer, model, [image for kind in validation for image in kind], params, folder, on_step)
     finally:
         trainer.close()
     with np.load(best) as saved:
         network.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files))])
-    return calibrate_certainty(calibrate_instances(model, [images]))
+    return calibrate(model, validation)
 
 
 def _run(

@@ -61,6 +61,7 @@ def test_training_may_go_on_from_a_model(tmp_path):
     still = QUICK.model_copy(update={"learning_rate": 1e-9, "steps": 1})
     train_from_folders(folders, second, preset="tiny", start=first, params=still)
     assert read_card(second).parent == hash_file(first)
+    assert read_card(second).training["went_on_from"]["recipe"]["steps"] == QUICK.steps
     for before, after in zip(*(load_network(p)[0].get_weights() for p in (first, second)), strict=True):
         np.testing.assert_allclose(before, after, atol=1e-3)
 
