@@ -13,14 +13,18 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_unet.app.atomic import TEMPORARY, replace, sync_folder, write_file
-from napari_unet.app.zarr_image import LABELS, is_zarr, read_multiscale, reading_zarr
+from napari_unet.app.reading import reading
+from napari_unet.app.zarr_image import KIND, LABELS, is_zarr, read_multiscale
 from napari_unet.core.corrections import Labels
 from napari_unet.core.errors import InputError
+
+if TYPE_CHECKING:
+    import zarr
 
 _BLOCK = 1024
 _TYPES = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
@@ -34,7 +38,7 @@ def add_labels(image: Path, labels: Labels, name: str = "cells") -> Path:
     it cannot be written; then the old labels are still there.
     """
     multiscale = read_multiscale(image)
-    with reading_zarr(image):
+    with reading(image, KIND):
         shapes = [multiscale.open_level(n).shape for n in range(len(multiscale.levels))]
         chunks = multiscale.open_level(0).chunks
     kept = [axis for axis, letter in enumerate(multiscale.axes) if letter != "C"]
@@ -59,8 +63,9 @@ def add_labels(image: Path, labels: Labels, name: str = "cells") -> Path:
             group.mkdir(exist_ok=True)
             with _replacing(group / name) as folder:
                 block = tuple(min(chunks[axis], _BLOCK) for axis in kept)
-                levels = [_shrink(labels, size) for size in sizes]
-                _write_group(folder, levels, block, metadata, multiscale.zarr_format, source="../../")
+                form = multiscale.zarr_format
+                for array in _create_group(folder, sizes, block, metadata, form, source="../../"):
+                    array[...] = _shrink(labels, array.shape)
             _list_labels(group, name, multiscale.zarr_format)
         except BaseException:
             if is_new:
@@ -82,6 +87,25 @@ def write_label_image(
     Replaces a label image of that name, and nothing else. Returns `path`. Raises InputError where something
     else has that name, or it cannot be written; then what was there still is.
     """
+    size, step = pixel_size, z_step
+    with fill_label_image(path, labels.shape, axes, pixel_size=size, z_step=step) as array:
+        array[...] = labels
+    return path
+
+
+@contextlib.contextmanager
+def fill_label_image(
+    path: Path,
+    shape: tuple[int, ...],
+    axes: str,
+    *,
+    pixel_size: float | None = None,
+    z_step: float | None = None,
+) -> Iterator[zarr.Array[Any]]:
+    """Give an int32 array of zeros on the disk to write labels into, part by part.
+
+    When the block ends well they are in place, as by `write_label_image`; until then what was there still is.
+    """
     if path.exists() and not (is_zarr(path) and read_multiscale(path).is_labels):
         raise InputError(f"{path} is there already and no label image: choose another folder.")
     lengths = {"Z": z_step, "Y": pixel_size, "X": pixel_size}
@@ -93,19 +117,19 @@ def write_label_image(
     dataset = {"path": "0", "coordinateTransformations": [scale]}
     metadata = {"name": path.stem, "axes": entries, "datasets": [dataset]}
     with _writing(path), _replacing(path) as folder:
-        block = tuple(min(n, _BLOCK) if a in "YX" else 1 for a, n in zip(axes, labels.shape, strict=True))
-        _write_group(folder, [labels], block, metadata, 3, source=None)
-    return path
+        block = tuple(min(n, _BLOCK) if a in "YX" else 1 for a, n in zip(axes, shape, strict=True))
+        yield _create_group(folder, [shape], block, metadata, 3, source=None)[0]
 
 
-def _write_group(
+def _create_group(
     folder: Path,
-    levels: list[Labels],
+    shapes: list[tuple[int, ...]],
     block: tuple[int, ...],
     metadata: dict[str, Any],
     zarr_format: Literal[2, 3],
     source: str | None,
-) -> None:
+) -> list[zarr.Array[Any]]:
+    """Create the arrays of a label image, full of zeros."""
     import zarr
 
     about: dict[str, Any] = {"source": {"image": source}} if source else {}
@@ -119,17 +143,18 @@ def _write_group(
         attributes = {"ome": {"version": "0.5", "multiscales": [metadata], "image-label": about}}
     group = zarr.create_group(folder, zarr_format=zarr_format, attributes=attributes)
     names = [entry["name"] for entry in metadata["axes"]]
-    for number, labels in enumerate(levels):
-        array = group.create_array(
+    return [
+        group.create_array(
             str(number),
-            shape=labels.shape,
-            dtype=labels.dtype,
-            chunks=tuple(min(size, n) for size, n in zip(block, labels.shape, strict=True)),
+            shape=shape,
+            dtype=np.int32,
+            chunks=tuple(min(size, n) for size, n in zip(block, shape, strict=True)),
             fill_value=0,
             chunk_key_encoding={"name": "v2" if zarr_format == 2 else "default", "separator": "/"},
             dimension_names=names if zarr_format == 3 else None,
         )
-        array[...] = labels
+        for number, shape in enumerate(shapes)
+    ]
 
 
 def _keep(level: dict[str, Any], kept: list[int]) -> list[dict[str, Any]]:

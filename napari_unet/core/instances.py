@@ -12,6 +12,9 @@ from napari_unet.core.targets import distance as cell_depth
 
 Float32 = NDArray[np.float32]
 
+SMOOTHING_REACH = 6
+"""How far in px the smoothing of the landscape looks."""
+
 _FILLED_HOLE = 0.25
 _SMOOTHING = 1.5  # px; a ripple of the transposed convolutions is no core
 
@@ -29,23 +32,38 @@ def label_instances(
     """
     named = {name: maps[..., index] for index, name in enumerate(outputs)}
     inside = named["foreground"] > params.foreground
-    smallest = params.min_area * np.pi / 4 * object_size**2 if object_size else 4.0
     if not inside.any():
         return np.zeros(inside.shape, np.int32)
-    elevation = _cell_cores(named, inside)
+    if "distance" not in named:
+        pieces, _ = ndimage.label(inside)
+        named["depth"] = cell_depth(pieces.astype(np.int32))
+    elevation = cell_landscape(named)
     cores, _ = ndimage.label((elevation > params.marker) & inside)
     markers = _add_coreless(cores.astype(np.int32), inside)
     labels = watershed(-elevation, markers, mask=inside).astype(np.int32)
     labels = _drop_uncertain(labels, named["foreground"], params.certainty)
-    return _drop_small(_fill_holes(labels), smallest)
+    return _drop_small(_fill_holes(labels), smallest_area(params, object_size))
 
 
-def _cell_cores(named: dict[str, Float32], inside: NDArray[np.bool_]) -> Float32:
-    """Return a landscape (Y, X) in [0, 1], high in the middle of cells and low between them."""
+def needed_maps(outputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of a network's maps that cells are made of."""
+    other = "distance" if "distance" in outputs else "border"
+    return tuple(name for name in ("foreground", other) if name in outputs)
+
+
+def smallest_area(params: InstanceParams, object_size: float | None) -> float:
+    """Return the area in px below which a cell is dropped, where a typical one is ``object_size`` px wide."""
+    return params.min_area * np.pi / 4 * object_size**2 if object_size else 4.0
+
+
+def cell_landscape(named: dict[str, Float32]) -> Float32:
+    """Return a landscape (Y, X) in [0, 1], high in the middle of cells and low between them.
+
+    It is the distance map, smoothed, or the ``depth`` of the foreground without borders.
+    """
     if "distance" in named:
         return ndimage.gaussian_filter(named["distance"], _SMOOTHING)
-    pieces, _ = ndimage.label(inside)
-    landscape = ndimage.gaussian_filter(cell_depth(pieces.astype(np.int32)), _SMOOTHING)
+    landscape = ndimage.gaussian_filter(named["depth"], _SMOOTHING)
     return landscape * (1 - named["border"]) if "border" in named else landscape
 
 
@@ -60,27 +78,49 @@ def _add_coreless(cores: NDArray[np.int32], inside: NDArray[np.bool_]) -> NDArra
 
 def _fill_holes(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     """Give each pocket of background that one cell encloses to that cell, unless it is large."""
-    pockets, count = ndimage.label(labels == 0)
-    if count < 2:
-        return labels
-    grown = ndimage.grey_dilation(labels, footprint=ndimage.generate_binary_structure(2, 1))
-    absent = np.iinfo(np.int32).max
-    shrunk = -ndimage.grey_dilation(
-        -np.where(labels > 0, labels, absent), footprint=ndimage.generate_binary_structure(2, 1)
-    )
-    index = np.arange(1, count + 1)
-    highest = ndimage.maximum(grown, pockets, index)
-    lowest = ndimage.minimum(shrunk, pockets, index)
-    areas = np.bincount(pockets.ravel(), minlength=count + 1)[1:]
-    edge = np.zeros(count + 1, bool)
-    for side in (pockets[0], pockets[-1], pockets[:, 0], pockets[:, -1]):
-        edge[side] = True
-    cell_areas = np.bincount(labels.ravel())
-    owner = np.zeros(count + 1, np.int32)
-    enclosed = (highest == lowest) & ~edge[1:]
-    enclosed[enclosed] = areas[enclosed] < _FILLED_HOLE * cell_areas[highest[enclosed].astype(int)]
-    owner[1:][enclosed] = highest[enclosed]
-    return np.where(labels == 0, owner[pockets], labels).astype(np.int32)
+    numbers = np.empty(labels.shape, np.int32)
+    count = ndimage.label(labels == 0, output=numbers)
+    pockets = Pockets(count)
+    for side in (numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]):
+        pockets.reach_edge(side)
+    pockets.see(numbers, labels)
+    owner = pockets.find_owners(np.bincount(labels.ravel()))
+    return np.where(labels == 0, owner[numbers], labels).astype(np.int32)
+
+
+class Pockets:
+    """Connected pockets of background, numbered from 1: their ``areas`` in px, and which cells touch them."""
+
+    def __init__(self, count: int) -> None:
+        self.areas = np.zeros(count + 1, np.int64)
+        self._lowest = np.full(count + 1, np.iinfo(np.int32).max)
+        self._highest = np.zeros(count + 1, np.int32)
+        self._edge = np.zeros(count + 1, bool)
+
+    def reach_edge(self, numbers: NDArray[np.int32]) -> None:
+        """Note that these pockets reach the edge of the image."""
+        self._edge[numbers] = True
+
+    def see(self, numbers: NDArray[np.int32], labels: NDArray[np.int32]) -> None:
+        """Look at pockets (y, x) among cells (y, x), or at a part of them; no pixel may be seen twice."""
+        self.areas += np.bincount(numbers.ravel(), minlength=len(self.areas))
+        before, after, every = slice(None, -1), slice(1, None), slice(None)
+        for here, there in ((before, after), (after, before)):
+            self._touch(numbers[here], labels[there])
+            self._touch(numbers[every, here], labels[every, there])
+
+    def _touch(self, pocket: NDArray[np.int32], cell: NDArray[np.int32]) -> None:
+        touching = (pocket > 0) & (cell > 0)
+        np.minimum.at(self._lowest, pocket[touching], cell[touching])
+        np.maximum.at(self._highest, pocket[touching], cell[touching])
+
+    def find_owners(self, cell_areas: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the cell that each pocket becomes a part of, to index by pocket; 0 for none."""
+        enclosed = (self._highest == self._lowest) & ~self._edge
+        owner = np.where(enclosed, self._highest, 0).astype(np.int32)
+        owner[self.areas >= _FILLED_HOLE * cell_areas[owner]] = 0
+        # A background of one piece is no hole, even where it meets no edge.
+        return owner if len(owner) > 2 else np.zeros_like(owner)
 
 
 def _drop_uncertain(labels: NDArray[np.int32], foreground: Float32, least: float) -> NDArray[np.int32]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
 
 Float32 = NDArray[np.float32]
+Limits = tuple[float, float]
 
 LOW, HIGH = 1.0, 99.8
 CLIP = (-1.0, 3.0)
@@ -42,7 +45,17 @@ def to_grey(rgb: NDArray[np.generic]) -> Float32:
 def percentiles(plane: NDArray[np.generic]) -> tuple[float, float]:
     """Return the 1st and 99.8th percentile of a plane, from at most a million evenly spread pixels."""
     flat = plane.reshape(-1)
-    low, high = np.percentile(flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64), [LOW, HIGH])
+    return percentiles_of(flat[:: sample_step(flat.size)])
+
+
+def sample_step(pixels: int) -> int:
+    """Return how far apart the pixels of a plane, row after row, lie of which percentiles are taken."""
+    return max(1, pixels // _SAMPLE)
+
+
+def percentiles_of(sample: NDArray[np.generic]) -> Limits:
+    """Return the 1st and 99.8th percentile of the pixels given."""
+    low, high = np.percentile(sample.astype(np.float64), [LOW, HIGH])
     return float(low), float(high)
 
 
@@ -51,12 +64,20 @@ def normalise(plane: NDArray[np.generic]) -> Float32:
 
     Values outside are clipped to [-1, 3]. A constant channel becomes 0.
     """
+    return rescale(plane, [find_limits(plane[..., channel]) for channel in range(plane.shape[-1])])
+
+
+def find_limits(values: NDArray[np.generic]) -> Limits:
+    """Return the values of a plane that become 0 and 1; both are the same where it is constant."""
+    low, high = percentiles(values)
+    return (low, high) if high > low else (float(values.min()), float(values.max()))
+
+
+def rescale(plane: NDArray[np.generic], limits: Sequence[Limits]) -> Float32:
+    """Scale each channel of a plane (Y, X, C), or of a part of it, so that its limits become 0 and 1."""
     result = np.zeros(plane.shape, np.float32)
-    for channel in range(plane.shape[-1]):
+    for channel, (low, high) in enumerate(limits):
         values = plane[..., channel]
-        low, high = percentiles(values)
-        if high <= low:
-            low, high = float(values.min()), float(values.max())
         if high > low:
             # Subtract in float64 where float32 would lose the signal under a large offset.
             precision = np.float64 if values.dtype.itemsize > 2 else np.float32

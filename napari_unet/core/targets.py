@@ -53,12 +53,18 @@ def distance(labels: Labels) -> Float32:
     """
     if not labels.any():
         return np.zeros(labels.shape, np.float32)
-    depth = ndimage.distance_transform_edt(~find_boundaries(labels, mode="inner") & (labels > 0)) + 1.0
-    depth[labels == 0] = 0
+    depth = depth_in_pixels(labels)
     largest = np.zeros(int(labels.max()) + 1)
     np.maximum.at(largest, labels.ravel(), depth.ravel())
     largest[0] = 1
     return (depth / largest[labels]).astype(np.float32)
+
+
+def depth_in_pixels(labels: Labels) -> NDArray[np.float64]:
+    """Return each cell's distance to its own edge in px, 1 at the edge; 0 outside cells; (Y, X)."""
+    depth = ndimage.distance_transform_edt(~find_boundaries(labels, mode="inner") & (labels > 0)) + 1.0
+    depth[labels == 0] = 0
+    return np.asarray(depth)
 
 
 _MAPS = {"background": background, "foreground": foreground, "border": border, "distance": distance}

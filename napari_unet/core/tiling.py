@@ -7,13 +7,13 @@ all tiles on the pooling grid, the stitched result equals the prediction on the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Span = tuple[int, int]
+from napari_unet.core.blocks import Reader, Shape, Span, slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +80,32 @@ def mirror(positions: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     return np.minimum(folded, period - folded)
 
 
-def read_tile(image: NDArray[np.float32], tile: Tile) -> NDArray[np.float32]:
-    """Return the tile's pixels (y, x, C) of an image (Y, X, C), mirrored beyond its edges."""
-    rows, columns = (
-        mirror_indices(span, size) for span, size in zip(tile.read, image.shape[:2], strict=True)
-    )
-    return image[np.ix_(rows, columns)]
+def read_tile(read: Reader, shape: Shape, tile: Tile) -> NDArray[np.float32]:
+    """Return the tile's pixels (y, x, C) of an image of ``shape`` (Y, X), mirrored beyond its edges."""
+    rows, columns = (mirror_indices(span, size) for span, size in zip(tile.read, shape, strict=True))
+    top, left = int(rows.min()), int(columns.min())
+    pixels = read(((top, int(rows.max()) + 1), (left, int(columns.max()) + 1)))
+    return pixels[np.ix_(rows - top, columns - left)]
+
+
+def halve_tile(tile: Tile, halo: Span, multiple: int) -> list[Tile]:
+    """Cut a tile into up to four of half its kept side, on the same grid; none if it is too small."""
+    sides = [stop - start - sum(halo) for start, stop in tile.read]
+    halves = [-(-side // (2 * multiple)) * multiple for side in sides]
+    if halves == sides:
+        return []
+    parts = [
+        [(_read(start, half, halo), (start, min(start + half, stop))) for start in range(first, stop, half)]
+        for (first, stop), half in zip(tile.keep, halves, strict=True)
+    ]
+    return [Tile((row[0], column[0]), (row[1], column[1])) for row in parts[0] for column in parts[1]]
 
 
 def stitch(
-    plan: TilePlan, predict: Callable[[Tile], NDArray[np.float32]], channels: int
+    shape: Shape, parts: Iterable[tuple[Tile, NDArray[np.float32]]], channels: int
 ) -> NDArray[np.float32]:
-    """Assemble (Y, X, channels) from ``predict(tile)``, which returns the tile's middle without its halo."""
-    result = np.empty((*plan.shape, channels), np.float32)
-    for tile in plan.tiles:
-        (top, bottom), (left, right) = tile.keep
-        result[top:bottom, left:right] = predict(tile)[: bottom - top, : right - left]
+    """Assemble an image (Y, X, channels) of ``shape`` from tiles and their kept parts."""
+    result = np.empty((*shape, channels), np.float32)
+    for tile, part in parts:
+        result[slices(tile.keep)] = part
     return result

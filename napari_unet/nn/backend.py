@@ -69,6 +69,7 @@ from numpy.typing import NDArray  # noqa: E402
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
+_ONEDNN_OUT_OF_MEMORY = "Status: 1,"
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
@@ -118,12 +119,22 @@ def _time_convolution(policy: str) -> float:
 def compile_forward(network: keras.Model) -> Forward:
     """Return a function from a float32 batch (B, Y, X, C) to the network's float32 output.
 
-    Under TensorFlow this is one traced function for all tile shapes, about half the cost of ``predict``.
+    Under TensorFlow this is one traced function for all tile shapes, about half the cost of ``predict``, and
+    a batch for which there is not enough memory raises MemoryError.
     """
     if backend_name() == "tensorflow":
         signature = [tf.TensorSpec((None, None, None, network.input_shape[-1]), tf.float32)]
         traced = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
-        return lambda batch: np.asarray(traced(tf.constant(batch)), np.float32)
+
+        def forward_traced(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            try:
+                return np.asarray(traced(tf.constant(batch)), np.float32)
+            except (tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as error:
+                if isinstance(error, tf.errors.AbortedError) and _ONEDNN_OUT_OF_MEMORY not in str(error):
+                    raise
+                raise MemoryError("not enough memory for the network") from error
+
+        return forward_traced
 
     def forward(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(keras.ops.convert_to_numpy(network.predict_on_batch(batch)), np.float32)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.blocks import Reader, Shape, read_boxes
 from napari_unet.core.card import ModelCard
 from napari_unet.core.doubt import Doubts, measure_doubts
+from napari_unet.core.errors import InputError
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
-from napari_unet.core.sampling import resize_image
+from napari_unet.core.resample import resampled
 from napari_unet.core.size import Range, fit_scale, fits_range, measure_confidence
-from napari_unet.core.tiling import Tile, plan_tiles, read_tile, stitch
+from napari_unet.core.tiling import Tile, TilePlan, halve_tile, plan_tiles, read_tile, stitch
 from napari_unet.nn.archive import hash_file, load_network
 from napari_unet.nn.backend import compile_forward, fast_policy, keras
 from napari_unet.nn.unet import context
@@ -26,6 +29,8 @@ CORE = 768
 _SAME_SCALE = 0.1
 _MOST_RESCALINGS = 2
 _LEAST_AS_SURE = 0.85
+
+logger = logging.getLogger("napari_unet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +66,60 @@ class Model:
         The plane is resized by ``scale`` for the network and the maps are resized back. ``on_tile`` is called
         with the finished and all tiles; what it raises ends the prediction.
         """
+        shape: Shape = (plane.shape[0], plane.shape[1])
+        seen = self.shape_seen(shape, scale)
+        parts = self.predict_tiles(resampled(read_boxes(plane), shape, seen), seen, on_tile)
+        maps = stitch(seen, parts, self.card.network.classes)
+        return resampled(read_boxes(maps), seen, shape)(((0, shape[0]), (0, shape[1])))
+
+    def shape_seen(self, shape: Shape, scale: float) -> Shape:
+        """Return the shape (Y, X) that a plane of ``shape`` has for the network, resized by ``scale``."""
         if abs(scale - 1) < _SAME_SCALE:
-            return self._predict_tiles(plane, on_tile)
-        shape = tuple(max(1, round(side * scale)) for side in plane.shape[:2])
-        maps = self._predict_tiles(resize_image(plane, shape), on_tile)
-        return resize_image(maps, plane.shape[:2])
+            return shape
+        return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
-    def _predict_tiles(self, plane: Float32, on_tile: Callable[[int, int], None]) -> Float32:
+    def plan_tiles(self, shape: Shape) -> TilePlan:
+        """Return the tiles in which the network sees a plane of ``shape`` (Y, X), which is at its scale."""
         network = self.card.network
-        valid = network.padding == "valid"
-        halo = (92, 96) if valid else context(network)
-        plan = plan_tiles(plane.shape[:2], core=CORE, halo=halo, multiple=network.step)
-        done = 0
+        halo = (92, 96) if network.padding == "valid" else context(network)
+        return plan_tiles(shape, core=CORE, halo=halo, multiple=network.step)
 
-        def predict(tile: Tile) -> Float32:
-            nonlocal done
-            maps = self._forward(read_tile(plane, tile)[None])[0]  # type: ignore[attr-defined]
+    def predict_tiles(
+        self, read: Reader, shape: Shape, on_tile: Callable[[int, int], None] = lambda done, total: None
+    ) -> Iterator[tuple[Tile, Float32]]:
+        """Return the maps (y, x, maps) of the kept part of every tile of a plane of ``shape`` (Y, X).
+
+        ``read`` gives the plane's normalised pixels at the network's scale. Where the memory does not suffice
+        for a tile, it and the rest are halved; InputError where nothing is left to halve.
+        """
+        plan = self.plan_tiles(shape)
+        waiting, done = list(plan.tiles), 0
+        while waiting:
+            tile = waiting[0]
+            try:
+                maps = self._predict_tile(read_tile(read, shape, tile), plan.halo)
+            except MemoryError as error:
+                waiting = self._halve_tiles(waiting, plan.halo, error)
+                continue
+            (top, bottom), (left, right) = tile.keep
+            yield tile, maps[: bottom - top, : right - left]
+            del waiting[0]
             done += 1
-            on_tile(done, len(plan.tiles))
-            return maps if valid else maps[halo[0] : -halo[1], halo[0] : -halo[1]]
+            on_tile(done, done + len(waiting))
 
-        return stitch(plan, predict, network.classes)
+    def _predict_tile(self, pixels: Float32, halo: tuple[int, int]) -> Float32:
+        maps: Float32 = self._forward(pixels[None])[0]  # type: ignore[attr-defined]
+        return maps if self.card.network.padding == "valid" else maps[halo[0] : -halo[1], halo[0] : -halo[1]]
+
+    def _halve_tiles(self, tiles: list[Tile], halo: tuple[int, int], error: MemoryError) -> list[Tile]:
+        halves = [half for tile in tiles for half in halve_tile(tile, halo, self.card.network.step)]
+        if not halves:
+            raise InputError(
+                "There is not enough memory for even a small part of the image: close other programs, or "
+                "choose a smaller model."
+            ) from error
+        logger.warning("The memory does not suffice for a tile: going on with tiles of half its side.")
+        return halves
 
     def segment_plane(
         self,

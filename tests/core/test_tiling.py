@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_unet.core.tiling import mirror_indices, plan_tiles, read_tile, stitch
+from napari_unet.core.blocks import read_boxes
+from napari_unet.core.tiling import halve_tile, mirror_indices, plan_tiles, read_tile, stitch
 
 sizes = st.integers(1, 300)
 
@@ -39,7 +40,13 @@ def test_stitched_local_filter_equals_the_filter_on_the_whole_image(height, widt
         windows = np.lib.stride_tricks.sliding_window_view(pixels[..., 0], (5, 5))
         return windows.mean((-1, -2))[..., None]
 
-    stitched = stitch(plan, lambda tile: blur(read_tile(image, tile)), 1)
+    parts = []
+    for tile in plan.tiles:
+        (top, bottom), (left, right) = tile.keep
+        parts.append(
+            (tile, blur(read_tile(read_boxes(image), plan.shape, tile))[: bottom - top, : right - left])
+        )
+    stitched = stitch(plan.shape, parts, 1)
     whole = image[np.ix_(mirror_indices((-2, height + 2), height), mirror_indices((-2, width + 2), width))]
     np.testing.assert_allclose(stitched, blur(whole), rtol=1e-5)
 
@@ -58,3 +65,23 @@ def test_tiles_are_evened_out_instead_of_leaving_a_sliver():
 def test_a_core_below_the_pooling_step_is_refused():
     with pytest.raises(ValueError, match="pooling step"):
         plan_tiles((64, 64), core=8, halo=(0, 0), multiple=16)
+
+
+@given(height=sizes, width=sizes, halo=st.integers(0, 8), step=st.sampled_from([1, 2, 4]))
+def test_halved_tiles_keep_the_same_pixels_on_the_same_grid(height, width, halo, step):
+    plan = plan_tiles((height, width), core=64, halo=(halo, halo), multiple=step)
+    halves = [half for tile in plan.tiles for half in halve_tile(tile, plan.halo, step)]
+    if max(plan.tile_shape) - 2 * halo == step:
+        assert halves == []
+        return
+    count = np.zeros((height, width), int)
+    for half in halves:
+        (top, bottom), (left, right) = half.keep
+        count[top:bottom, left:right] += 1
+        assert bottom > top
+        assert right > left
+        for keep, read in zip(half.keep, half.read, strict=True):
+            assert keep[0] - read[0] == halo
+            assert keep[0] % step == (read[1] - read[0] - 2 * halo) % step == 0
+            assert keep[1] <= read[1] - halo
+    assert (count == 1).all()

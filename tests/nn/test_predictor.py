@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from napari_unet.core.errors import InputError
 from napari_unet.core.params import OUTPUT_MAPS, PRESETS, NetworkParams
 from napari_unet.core.tiling import mirror_indices
 from napari_unet.nn import predictor
@@ -107,3 +108,34 @@ def test_cells_of_an_unknown_size_are_seen_at_a_scale_that_fits(monkeypatch, tin
     physical = Model(network, card.model_copy(update={"pixel_size": 1.0}))
     assert physical.predict(image, pixel_size=1.0).scale == 1
     assert physical.predict(image, pixel_size=0.5).scale == 0.5
+
+
+class Hungry:
+    """A network that asks for terabytes where a tile has more than `most` pixels."""
+
+    input_shape = (None, None, None, 1)
+
+    def __init__(self, most):
+        self.most = most
+
+    def __call__(self, batch, training):
+        import tensorflow as tf
+
+        def waste(pixels):  # what is raised here comes out as TensorFlow's ResourceExhaustedError
+            np.empty((min(pixels.size // self.most, 1), 1 << 50))
+            return pixels
+
+        return tf.ensure_shape(tf.numpy_function(waste, [batch], tf.float32), (None, None, None, 1))
+
+
+def test_where_memory_does_not_suffice_tiles_are_halved_and_the_run_goes_on(tiny_card, caplog):
+    card = tiny_card.model_copy(update={"network": TINY.model_copy(update={"classes": 1})})
+    plane = np.random.default_rng(0).random((300, 170, 1), np.float32)
+    seen = []
+    model = Model(Hungry(110 * 110), card)
+    maps = model.predict_maps(plane, on_tile=lambda done, total: seen.append((done, total)))
+    np.testing.assert_array_equal(maps, plane)
+    assert seen[-1][0] == seen[-1][1] == len(seen) > 4
+    assert "half its side" in caplog.text
+    with pytest.raises(InputError, match="not enough memory"):
+        Model(Hungry(1), card).predict_maps(plane)
