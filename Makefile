@@ -1,16 +1,22 @@
 # make run and make test need nothing but Python 3.11-3.13: both set themselves up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format wheel benchmark-batch clean
+.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-adaptation benchmark-queue benchmark-effort benchmark-batch benchmark-large clean
 
 python := .venv/bin/python
 
 help:
 	@echo "make run     open napari with the plugin (without a display: a scripted run under Xvfb)"
 	@echo "make test    lint, types, import contracts and the whole test suite"
+	@echo "make test-training DATA=...  a network from scratch against Otsu's threshold, on the images in DATA"
 	@echo "make lint    lint, types and import contracts only"
 	@echo "make format  format the code"
 	@echo "make wheel   build the wheel into dist/"
+	@echo "make benchmark-gates  corrections that cannot be right: how many of 20 draws of each kind are refused"
+	@echo "make benchmark-adaptation DATA=...  AP after 5 to 100 corrected objects, and what is forgotten"
+	@echo "make benchmark-queue DATA=...  cells to look at until labels are right: Next to fix, rows, random"
+	@echo "make benchmark-effort  clicks and keys to repair typical errors: our tools, napari's alone"
 	@echo "make benchmark-batch  images per second of 1 and 2 worker processes, and of a bare loop"
+	@echo "make benchmark-large  peak memory and seconds of an image bigger than memory, and whether blocks matter"
 	@echo "make clean   remove the environment and everything that was built"
 
 setup:
@@ -24,6 +30,10 @@ test: setup
 	$(python) -m pytest --ignore tests/ui $(ARGS)
 	$(python) -m pytest tests/ui $(ARGS)
 
+# Real images are not part of this repository: make test-training DATA=FOLDER
+test-training: setup
+	$(python) -m pytest tests/test_from_scratch.py --data "$(DATA)" $(ARGS)
+
 lint: setup
 	$(python) -m pytest tests/test_contracts.py
 
@@ -34,9 +44,31 @@ format: setup
 wheel: setup
 	$(python) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+# Real images are not part of this repository: make benchmark-gates DATA=FOLDER ARGS="--steps 60".
+benchmark-gates: setup
+	@mkdir -p out
+	$(python) scripts/benchmark_gates.py "$(DATA)" out/gates.md $(ARGS)
+
+# An interrupted run goes on; ARGS="--longer 300" adds five minutes on the whole folder.
+benchmark-adaptation: setup
+	@mkdir -p out
+	$(python) scripts/benchmark_adaptation.py "$(DATA)" out/adaptation.md $(ARGS)
+
+# An interrupted run goes on; for example ARGS="--sets dic_hela:cells --seeds 10".
+benchmark-queue: setup
+	@mkdir -p out
+	$(python) scripts/benchmark_queue.py "$(DATA)" out/queue.md $(ARGS)
+
+benchmark-effort: setup
+	$(python) -m pytest tests/ui/test_effort.py -q -s -p no:logging $(ARGS)
+
 # For example ARGS="--images 200 --rounds 3".
 benchmark-batch: setup
 	$(python) scripts/benchmark_batch.py $(ARGS)
+
+# For example ARGS="--side 4000 --block 1024 --block 4096".
+benchmark-large: setup
+	$(python) scripts/benchmark_large.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

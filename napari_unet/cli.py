@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,12 +68,14 @@ def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -
     from napari_unet.app.files import sample_path
     from napari_unet.app.layer_data import read_layers
 
-    layers = [layer for path in images or [sample_path("nuclei")] for layer in read_layers(path)]
+    opened = {path: read_layers(path) for path in images or [sample_path("nuclei")]}
     import napari
 
+    from napari_unet.ui.opening import add_layers
+
     viewer = napari.Viewer()
-    for data, options, kind in layers:
-        getattr(viewer, f"add_{kind}")(data, **options)
+    for path, layers in opened.items():
+        add_layers(viewer, layers, path.absolute())
     viewer.window.add_plugin_dock_widget("napari-unet", "U-Net: segment, correct, fine-tune")
     napari.run()
 
@@ -80,7 +83,9 @@ def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -
 @app.command()
 def segment(
     inputs: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    output: Annotated[Path, typer.Option(help="Folder for the label images, <stem>.tif each.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder for the label images, <stem>.tif each, or .zarr for a large image.")
+    ],
     model: ModelOption = DEFAULT_MODEL,
     axes: AxesOption = None,
     channel: ChannelOption = None,
@@ -88,13 +93,14 @@ def segment(
     as_json: JsonOption = False,
 ) -> None:
     """Segment images and write their label images."""
-    from napari_unet.app.files import list_images, read_image, write_labels
+    from napari_unet.app.files import list_images, read_image, stem_of, write_labels
     from napari_unet.app.jobs import segment as segment_image
+    from napari_unet.app.large import count_cells, is_large
     from napari_unet.app.models import find_model
     from napari_unet.core.axes import plan_planes
 
     paths = list_images([str(path) for path in inputs])
-    _check_stems(paths)
+    _check_stems(paths, output)
     model_path = find_model(model)
     output.mkdir(parents=True, exist_ok=True)
     done, failed = [], []
@@ -103,19 +109,28 @@ def segment(
             file = read_image(path)
             letters = axes or file.axes
             size = pixel_size or file.pixel_size
-            labels = segment_image(
-                file.data, model_path, axes=letters, channel=channel, pixel_size=size, progress=report
-            )
-            target = output / f"{path.stem}.tif"
             grid = plan_planes(file.data.shape, letters)
-            write_labels(target, labels, axes=grid.label_axes, pixel_size=size)
+            large = is_large(grid)
+            target = output / f"{stem_of(path)}{'.zarr' if large else '.tif'}"
+            labels = segment_image(
+                file.data,
+                model_path,
+                axes=letters,
+                channel=channel,
+                pixel_size=size,
+                output=target if large else None,
+                progress=report,
+                warn=partial(_say_of, path),
+            )
+            if not large:
+                write_labels(target, labels, axes=grid.label_axes, pixel_size=size, z_step=file.z_step)
         except InputError as error:
             if len(paths) == 1:
                 raise
             say(f"{path.name}: {error}")
             failed.append({"image": str(path), "error": str(error)})
             continue
-        cells = len(set(labels.ravel().tolist()) - {0})
+        cells = count_cells(labels)
         done.append({"image": str(path), "labels": str(target), "cells": cells})
         say(f"{path.name}: {cells} cells -> {target}")
     if as_json:
@@ -124,14 +139,22 @@ def segment(
         raise InputError(f"{len(failed)} of {len(paths)} images could not be segmented; the others are done.")
 
 
-def _check_stems(paths: list[Path]) -> None:
+def _say_of(path: Path, sentence: str) -> None:
+    say(f"{path.name}: {sentence}")
+
+
+def _check_stems(paths: list[Path], output: Path) -> None:
+    from napari_unet.app.files import stem_of
+
     seen: dict[str, Path] = {}
     for path in paths:
-        if path.stem in seen:
+        if path.resolve() in (output.resolve() / f"{stem_of(path)}{ending}" for ending in (".tif", ".zarr")):
+            raise InputError(f"{path} would be overwritten by its labels: choose another folder for them.")
+        # Names that differ in case only are one file on Windows and macOS.
+        if (other := seen.setdefault(stem_of(path).casefold(), path)) is not path:
             raise InputError(
-                f"{seen[path.stem]} and {path} would both be written to {path.stem}.tif: rename one of them."
+                f"{other} and {path} would both be written to {stem_of(path)}.tif: rename one of them."
             )
-        seen[path.stem] = path
 
 
 @app.command()

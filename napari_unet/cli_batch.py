@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -18,8 +17,6 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Progress
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from napari_unet.app.task import Outcome
 
 
@@ -40,11 +37,12 @@ def batch(
 ) -> None:
     """Segment many images with several processes; give it again to go on after an interruption."""
     from napari_unet.app.batch import TABLE, plan_batch, run_batch
+    from napari_unet.app.cluster import open_cluster
 
     if scheduler and workers:
         raise InputError("A scheduler has workers of its own: give --workers or --scheduler, not both.")
     tasks = plan_batch(inputs, output, model, axes=axes, channel=channel, pixel_size=pixel_size)
-    with _open_cluster(scheduler, workers, len(tasks)) as client:
+    with open_cluster(scheduler, workers, len(tasks), say) as client:
         outcomes = run_batch(client, tasks, _follow(len(tasks)))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if as_json:
@@ -53,17 +51,6 @@ def batch(
     if failed:
         sentences = "\n".join(map(_describe, failed))
         raise InputError(f"{len(failed)} of {len(outcomes)} images failed; the others are done.\n{sentences}")
-
-
-def _open_cluster(scheduler: str | None, workers: int | None, tasks: int) -> AbstractContextManager[Client]:
-    from napari_unet.app.cluster import join_cluster, plan_threads, plan_workers, start_cluster
-
-    if scheduler:
-        report(Progress(message=f"Connecting to {scheduler}"))
-        return join_cluster(scheduler)
-    count = min(workers or plan_workers(tasks), tasks)
-    say(f"{tasks} images, {count} worker processes with {plan_threads(count)} threads each")
-    return start_cluster(count)
 
 
 def _follow(total: int) -> Callable[[Outcome], None]:

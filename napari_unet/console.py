@@ -11,9 +11,22 @@ import typer
 from napari_unet.core.metrics import Scores
 from napari_unet.core.progress import Progress
 
+
+def _parse_channels(text: str) -> int | tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise typer.BadParameter(f"{text!r} is no channel: give its number, or several as in 0,2.")
+    return int(words[0]) if len(words) == 1 else tuple(map(int, words))
+
+
 ModelOption = Annotated[str, typer.Option(help="Name of a model, or a .keras file.")]
 AxesOption = Annotated[str | None, typer.Option(help="Letters of the image's axes, e.g. TZCYX.")]
-ChannelOption = Annotated[int | None, typer.Option(min=0, help="Channel to use, counted from 0.")]
+ChannelOption = Annotated[
+    Any,  # a number or several: typer takes no unions
+    typer.Option(
+        parser=_parse_channels, metavar="N[,N]", help="Channel to use, from 0; of several the mean is used."
+    ),
+]
 PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -5,7 +5,7 @@
 bundled model `cells` learnt from besides photographs.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from napari_unet.app.files import write_image, write_labels
@@ -50,7 +50,15 @@ def write_training_scenes(folder: Path, count: int = 4) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        write_training_scenes(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Render the samples, or scenes to train on.")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        help="for scenes, in images and masks; without it, the samples are made",
+    )
+    folder = parser.parse_args().folder
+    if folder:
+        write_training_scenes(folder)
     else:
         write_samples(Path(__file__).parent)

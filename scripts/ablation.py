@@ -1,10 +1,11 @@
-"""What each part of the recipe is worth: `python scripts/ablation.py DATA FILE.md [STEPS]`.
+"""What each part of the recipe is worth: `python scripts/ablation.py DATA FILE.md [--steps N]`.
 
 Small networks (`unet-16`) are trained from scratch on the train folders of two data sets, each without one
 part of the recipe, and scored on the val folders. DATA is laid out as `napari-unet benchmark` wants it. What
 was trained is kept in a folder beside FILE.md, so that an interrupted run goes on.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 
 
-def main(data: Path, output: Path, steps: int = 500) -> None:
+def main(data: Path, output: Path, steps: int) -> None:
     """Train and score every variant on every data set, and write the table."""
     results = []
     for name, size in OBJECT_SIZES.items():
@@ -51,4 +52,9 @@ def main(data: Path, output: Path, steps: int = 500) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))
+    parser = argparse.ArgumentParser(description="Train without each part of the recipe, and score.")
+    parser.add_argument("data", type=Path, help="folder of data sets, NAME/{train,val}/{images,masks}/*.tif")
+    parser.add_argument("output", type=Path, help="file for the table, in Markdown")
+    parser.add_argument("--steps", type=int, default=500, help="training steps of each network")
+    arguments = parser.parse_args()
+    main(arguments.data, arguments.output, arguments.steps)

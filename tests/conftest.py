@@ -211,3 +211,8 @@ def write_ome_zarr() -> Callable[..., Path]:
         return path
 
     return write
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the folder of real images, which are not part of this repository, for tests that need them."""
+    parser.addoption("--data", help="folder that holds the data sets, dsb2018_fluo and others")

@@ -41,6 +41,58 @@ def test_segment_then_evaluate(folders, tiny_model, capsys):
     assert scores["objects"] == 9
 
 
+def test_ome_tiff_images_get_labels_that_match_them(folders, tiny_model, capsys):
+    images = folders / "images"
+    for path in list(images.iterdir()):
+        path.rename(path.with_suffix(".ome.tif"))
+    assert run("segment", images, "--output", folders / "out", "--model", tiny_model) == 0
+    assert sorted(path.name for path in (folders / "out").iterdir()) == [f"field{n}.tif" for n in range(3)]
+    assert run("evaluate", "--predictions", folders / "out", "--labels", folders / "labels", "--json") == 0
+    words = ["--images", images, "--labels", folders / "out", "--model", tiny_model, "--steps", 1]
+    assert run("fine-tune", *words, "--output", folders / "mine.keras") == 0
+
+
+def test_channels_are_picked_and_combined(folders, tiny_model, bright_squares, capsys):
+    image, labels = bright_squares
+    background = np.minimum(image, 31)
+    parts = [np.where(labels == 1, image, background), background, np.where(labels > 1, image, background)]
+    path = folders / "stained.tif"
+    tifffile.imwrite(path, np.stack(parts), imagej=True, metadata={"axes": "CYX"})
+    for channel, cells in (("0", 1), ("2", 2), ("0,2", 3)):
+        words = ["--channel", channel, "--model", tiny_model, "--json"]
+        assert run("segment", path, "--output", folders / "out", *words) == 0
+        assert json.loads(capsys.readouterr().out)["segmented"][0]["cells"] == cells
+    assert run("segment", path, "--output", folders / "out", "--model", tiny_model, "--channel", "0,5") == 1
+    assert "no channel 5: the image has channels 0 to 2" in capsys.readouterr().err
+    assert run("segment", path, "--output", folders / "out", "--channel", "red") == 2
+    assert "'red' is no channel" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_doubtful_pixel_size_is_told(folders, tiny_model, capsys):
+    from napari_unet.nn.archive import load_network, save_network
+
+    network, card = load_network(tiny_model)
+    save_network(network, card.model_copy(update={"pixel_size": 0.5}), tiny_model)
+    path = folders / "images" / "field0.tif"
+    words = ["--output", folders / "out", "--model", tiny_model, "--json"]
+    assert run("segment", path, *words, "--pixel-size", 5) == 0
+    told = capsys.readouterr()
+    assert "field0.tif: The image's pixels (5 um) are 10 times larger" in told.err
+    assert json.loads(told.out)["segmented"]
+    assert run("segment", path, *words, "--pixel-size", 0.6) == 0
+    assert "times larger" not in capsys.readouterr().err
+
+
+def test_labels_never_replace_an_image(folders, tiny_model, capsys):
+    images, before = folders / "images", (folders / "images" / "field0.tif").read_bytes()
+    assert run("segment", images / "field0.tif", "--output", images, "--model", tiny_model) == 1
+    assert "field0.tif would be overwritten by its labels: choose another folder" in capsys.readouterr().err
+    assert (images / "field0.tif").read_bytes() == before
+    (images / "field0.tif").rename(images / "FIELD1.ome.tif")
+    assert run("segment", images, "--output", folders / "out", "--model", tiny_model) == 1
+    assert "would both be written to" in capsys.readouterr().err
+
+
 def test_one_bad_file_does_not_stop_the_others(folders, tiny_model, capsys):
     (folders / "images" / "broken.tif").write_bytes(b"no image")
     assert run("segment", folders / "images", "--output", folders / "out", "--model", tiny_model) == 1

@@ -20,6 +20,7 @@ from napari_unet.app.zarr_labels import add_labels
 
 PANEL = "napari-unet.panel"
 MODELS = "napari-unet.models"
+BATCH = "napari-unet.batch"
 MANIFEST = Path(plugin.__file__).parent / "napari.yaml"
 
 
@@ -48,7 +49,7 @@ def test_every_command_can_be_imported(manifest: PluginManifest) -> None:
     commands = manifest.contributions.commands or []
     for command in commands:
         assert command.python_name
-        if command.id not in (PANEL, MODELS):
+        if command.id not in (PANEL, MODELS, BATCH):
             assert callable(import_python_name(command.python_name))
     assert PANEL in {command.id for command in commands}
 
@@ -59,7 +60,11 @@ def test_panel_is_a_widget_under_layers_segment(manifest: PluginManifest) -> Non
     (panel,) = [command for command in manifest.contributions.commands or [] if command.id == PANEL]
     assert panel.python_name == "napari_unet.ui.panel:UNetPanel"
     widgets = {widget.command: widget.display_name for widget in manifest.contributions.widgets or []}
-    assert widgets == {PANEL: "U-Net: segment, correct, fine-tune", MODELS: "U-Net: models"}
+    assert widgets == {
+        PANEL: "U-Net: segment, correct, fine-tune",
+        MODELS: "U-Net: models",
+        BATCH: "U-Net: batch",
+    }
     items = manifest.contributions.menus[str(MenuId.LAYERS_SEGMENT)]
     assert [item.command for item in items if hasattr(item, "command")] == [PANEL]
     assert MenuId.LAYERS_SEGMENT in MenuId.contributables()

@@ -10,23 +10,26 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.app.atomic import TEMPORARY, write_file
-from napari_unet.app.files import list_images
+from napari_unet.app.files import list_images, stem_of
 from napari_unet.app.models import BUNDLED, find_model
 from napari_unet.app.task import Outcome, Settings, Task, segment_file
+from napari_unet.app.zarr_image import ENDING
 from napari_unet.core.errors import InputError
+from napari_unet.core.progress import Cancelled, IsCancelled
 from napari_unet.nn.archive import hash_file, read_card
 
 if TYPE_CHECKING:
     from distributed import Client
 
 TABLE = "results.csv"
+_LOOK = 0.05  # s between looks at whether to stop
 
 logger = logging.getLogger("napari_unet")
 
@@ -37,7 +40,7 @@ def plan_batch(
     model: str | Path,
     *,
     axes: str | None = None,
-    channel: int | None = None,
+    channel: int | tuple[int, ...] | None = None,
     pixel_size: float | None = None,
 ) -> list[Task]:
     """Return the tasks of a batch, and make its output folder; the options are those of `jobs.segment`.
@@ -57,15 +60,26 @@ def plan_batch(
     for image in images:
         if output in (image.resolve(), image.parent.resolve()):
             raise InputError(f"The images are in {output}: choose another folder for the results.")
-        stem = image.stem.removesuffix(".ome")
-        task = Task(image, output / f"{stem}.tif", name, settings)
+        labels = name_labels(image, output)
+        task = Task(image, labels, name, settings)
         # Names that differ in case only are one file on Windows and macOS.
-        if (other := tasks.setdefault(stem.casefold(), task)) is not task:
+        if (other := tasks.setdefault(labels.stem.casefold(), task)) is not task:
             raise InputError(
-                f"{other.image} and {image} would both be written to {stem}.tif: rename one of them."
+                f"{other.image} and {image} would both be written to {labels.name}: rename one of them."
             )
     _prepare(output, {file.name for task in tasks.values() for file in (task.labels, task.record)})
     return list(tasks.values())
+
+
+def name_labels(image: Path, output: Path) -> Path:
+    """Return the file that the labels of an image go into."""
+    return output / f"{stem_of(image)}.tif"
+
+
+def find_labels(image: Path, output: Path) -> Path | None:
+    """Return the labels of an image in the output folder: a file or, of a large image, an OME-Zarr folder."""
+    file = name_labels(image, output)
+    return next((path for path in (file, file.with_suffix(ENDING)) if path.exists()), None)
 
 
 def _prepare(output: Path, names: set[str]) -> None:
@@ -88,20 +102,22 @@ def _prepare(output: Path, names: set[str]) -> None:
 
 
 def run_batch(
-    client: Client, tasks: Sequence[Task], on_outcome: Callable[[Outcome], None] = lambda outcome: None
+    client: Client,
+    tasks: Sequence[Task],
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    cancelled: IsCancelled = lambda: False,
 ) -> list[Outcome]:
     """Segment the images of `tasks` on a cluster and return what became of each, in their order.
 
     `on_outcome` is called as each is finished; what it raises ends the batch. An image that fails does not
     stop the rest. The table results.csv is written to the output folder however the batch ends. Raises
-    InputError where results cannot be written any more, and where the cluster is lost.
+    InputError where results cannot be written any more, and where the cluster is lost, Cancelled soon after
+    `cancelled()` is true.
     """
-    from distributed import as_completed
-
     outcomes = {task.image: Outcome(task.image) for task in tasks}
     futures = dict(zip(client.map(segment_file, tasks, pure=False), tasks, strict=True))
     try:
-        for future in as_completed(futures):
+        for future in _take_finished(futures, cancelled):
             outcome = _collect(future, futures[future])
             outcomes[outcome.file] = outcome
             on_outcome(outcome)
@@ -111,6 +127,21 @@ def run_batch(
         client.cancel(list(futures))
         _write_table(tasks[0].labels.with_name(TABLE), list(outcomes.values()))
     return list(outcomes.values())
+
+
+def _take_finished(futures: Iterable[Any], cancelled: IsCancelled) -> Iterator[Any]:
+    """Yield futures as they are finished; raises Cancelled when it is so."""
+    from distributed import as_completed
+
+    waiting = as_completed(futures)
+    while not waiting.is_empty():
+        finished = waiting.next_batch(block=False)
+        yield from finished
+        if cancelled():
+            raise Cancelled("the batch was cancelled")
+        with waiting.thread_condition:  # notified as a future is finished
+            if not waiting.has_ready():
+                waiting.thread_condition.wait(_LOOK)
 
 
 def _collect(future: Any, task: Task) -> Outcome:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.core.errors import InputError
@@ -19,6 +20,10 @@ from napari_unet.core.errors import InputError
 if TYPE_CHECKING:
     from distributed import Client
 
+MISSING = (
+    "A batch needs the packages distributed and cryptography: install them with "
+    "pip install 'napari-unet[cluster]'."
+)
 BYTES_PER_WORKER = 2 << 30
 """What a worker process may need: TensorFlow, a model and the planes of an image."""
 
@@ -52,6 +57,33 @@ def plan_threads(workers: int) -> int:
     with _needs_distributed():
         from dask.system import CPU_COUNT
     return max(1, CPU_COUNT // workers)
+
+
+def is_installed() -> bool:
+    """Return whether the extra `cluster` is installed; nothing of it is imported, for that takes a second."""
+    return all(find_spec(name) is not None for name in ("distributed", "cryptography"))
+
+
+@contextmanager
+def open_cluster(
+    scheduler: str | None, workers: int | None, tasks: int, say: Callable[[str], object]
+) -> Iterator[Client]:
+    """Yield a client of the scheduler at an address, else of processes that end with the block.
+
+    Of those there are `workers`, by default as many as suit `tasks` images; `say` is told. Raises InputError
+    as `join_cluster` and `start_cluster` do.
+    """
+    if scheduler:
+        say(f"Connecting to {scheduler}")
+        opened = join_cluster(scheduler)
+    else:
+        count = min(workers or plan_workers(tasks), tasks)
+        processes, threads = f"{count} worker process{'es' * (count > 1)}", plan_threads(count)
+        share = f"of {threads} thread{'s' * (threads > 1)}{' each' * (count > 1)}"
+        say(f"Starting {processes} {share} for {tasks} image{'s' * (tasks > 1)}")
+        opened = start_cluster(count)
+    with opened as client:
+        yield client
 
 
 @contextmanager
@@ -162,7 +194,4 @@ def _needs_distributed() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise InputError(
-            "A batch needs the packages distributed and cryptography: install them with "
-            "pip install 'napari-unet[cluster]'."
-        ) from error
+        raise InputError(MISSING) from error

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from napari_unet.app.files import read_image
 from napari_unet.app.opened import OpenImage, read_plane
 from napari_unet.app.project import ImageRecord, Project, hash_image
-from napari_unet.core.axes import PlaneGrid
+from napari_unet.app.teachers import is_used
+from napari_unet.core.axes import Channels, PlaneGrid
 from napari_unet.core.corrections import Review
 from napari_unet.core.errors import InputError
 
@@ -22,38 +23,48 @@ _SAME_SIZE = 1.25  # pixel sizes further apart than this factor do not go into o
 
 
 def gather_corrections(
-    project: Project, first: OpenImage, opened: Sequence[OpenImage], channel: int | None
+    project: Project, first: OpenImage, opened: Sequence[OpenImage], channel: Channels
 ) -> dict[str, Any]:
     """Return the reviewed planes of `first`, of the other open images and of the project's earlier ones.
 
-    The result has the images, axes, labels, reviewed masks, channel and pixel size of a "fine_tune" request,
-    and for each plane the hash of the image that it is of.
-    Earlier images are read from their files; one that is gone, has changed or has another pixel size is left
-    out. Raises InputError where nothing was reviewed.
+    The result has the images, axes, labels, reviewed masks and pixel size of a "fine_tune" request, and for
+    each plane the hash of the image that it is of. Of `first` the planes show `channel`, of the others what
+    was looked at when they were segmented.
+    Earlier images are read from their files; one that is gone, has changed, has another pixel size or was
+    excluded by the user is left out. Raises InputError where nothing was reviewed.
     """
     request: dict[str, Any] = {"images": [], "axes": [], "labels": [], "reviewed": [], "hashes": []}
     for image in (first, *(other for other in opened if other is not first)):
-        if image.review is not None and _similar(image.pixel_size, first.pixel_size):
-            _add(request, image.source.data, image.grid.axes, image.review, image.record.info.hash)
+        fits = is_used(image.record) and _similar(image.pixel_size, first.pixel_size)
+        if image.review is not None and fits:
+            looked_at = channel if image is first else image.channel
+            _add(request, image.source.data, image.grid, image.review, image.record.info.hash, looked_at)
     known = {image.key for image in opened}
     for record in project.images():
-        if record.key not in known and _similar(record.context.get("pixel_size"), first.pixel_size):
+        fits = is_used(record) and _similar(record.context.get("pixel_size"), first.pixel_size)
+        if record.key not in known and fits:
             _add_earlier(request, record)
     if not request["images"]:
         raise InputError(
-            "Nothing has been reviewed yet: correct some cells or mark a view as reviewed first."
+            "Nothing has been reviewed yet in the images to learn from: correct some cells, or mark a view as "
+            "reviewed, first."
         )
-    return {**request, "channel": channel, "pixel_size": first.pixel_size}
+    return {**request, "pixel_size": first.pixel_size}
 
 
-def _add(request: dict[str, Any], data: Any, axes: str, review: Review, sha256: str) -> None:
-    grid = PlaneGrid(axes, tuple(data.shape))
+def _add(
+    request: dict[str, Any], data: Any, grid: PlaneGrid, review: Review, sha256: str, channel: Channels
+) -> None:
     reviewed = review.reviewed()
     for index in grid.indices():
         where = grid.select(index)
         if reviewed[where].any():
-            request["images"].append(read_plane(data, axes, index))
-            request["axes"].append("".join(axis for axis in axes if axis not in "TZ"))
+            if channel is None:
+                request["images"].append(read_plane(data, grid.axes, index))
+                request["axes"].append("".join(axis for axis in grid.axes if axis not in "TZ"))
+            else:
+                request["images"].append(grid.plane(data, index, channel)[..., 0])
+                request["axes"].append("YX" if grid.axes.index("Y") < grid.axes.index("X") else "XY")
             request["labels"].append(review.labels[where].copy())
             request["reviewed"].append(reviewed[where])
             request["hashes"].append(sha256)
@@ -63,7 +74,8 @@ def _add_earlier(request: dict[str, Any], record: ImageRecord) -> None:
     try:
         data, review = _read_again(record), record.load_review()
         if data is not None and review is not None:
-            _add(request, data, str(record.context["axes"]), review, record.info.hash)
+            grid = PlaneGrid(str(record.context["axes"]), tuple(data.shape))
+            _add(request, data, grid, review, record.info.hash, record.context.get("channel"))
     except (InputError, OSError, KeyError) as error:
         logger.info("The corrections of '%s' are left out: %s", record.name, error)
 

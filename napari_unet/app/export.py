@@ -100,7 +100,7 @@ def export_files(
     found = files.list_images(paths)
     stems: dict[str, Path] = {}
     for path in found:
-        if (other := stems.setdefault(_stem(path), path)) is not path:
+        if (other := stems.setdefault(files.stem_of(path), path)) is not path:
             raise InputError(f"{other} and {path} would be written to the same file: rename one of them.")
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -129,9 +129,9 @@ def _export_file(labels: Path, output: Path, ending: str, images: Path | None) -
             )
         axes = grid.label_axes
     told: list[Calibration] = [said, *([image] if image else [])]
-    target = output / f"{_stem(labels)}{ending}"
-    if ending == ENDINGS["zarr"] and (output / f"{_stem(labels)}.ome{ending}").exists():
-        target = output / f"{_stem(labels)}.ome{ending}"
+    target = output / f"{files.stem_of(labels)}{ending}"
+    if ending == ENDINGS["zarr"] and (output / f"{files.stem_of(labels)}.ome{ending}").exists():
+        target = output / f"{files.stem_of(labels)}.ome{ending}"
     written = export_labels(
         target,
         array,
@@ -141,10 +141,6 @@ def _export_file(labels: Path, output: Path, ending: str, images: Path | None) -
         image=image,
     )
     return Exported(labels, written, int(np.unique(array[array > 0]).size))
-
-
-def _stem(path: Path) -> str:
-    return path.stem.removesuffix(".ome")
 
 
 def _check(labels: NDArray[Any]) -> NDArray[np.int32]:
@@ -158,6 +154,6 @@ def _check(labels: NDArray[Any]) -> NDArray[np.int32]:
 
 def _find_image(labels: Path, images: Path) -> ImageFile:
     for path in files.list_images([images]):
-        if _stem(path) == _stem(labels):
+        if files.stem_of(path) == files.stem_of(labels):
             return files.read_image(path)
     raise InputError(f"There is no image for {labels.name} in {images}: give matching files the same name.")

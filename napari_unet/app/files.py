@@ -1,15 +1,13 @@
-"""Image and label files: TIFF (OME, ImageJ, plain), PNG, JPEG and OME-Zarr in, TIFF out.
+"""Image and label files: TIFF (OME, ImageJ, plain), PNG, JPEG, OME-Zarr and microscopes' own in, TIFF out.
 
 Everything here works on whole files and either succeeds or raises InputError and leaves the disk as it was.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
-import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,19 +19,21 @@ from PIL import Image
 
 from napari_unet.app.atomic import write_file
 from napari_unet.app.calibration import Calibration, calibrate
-from napari_unet.app.zarr_image import ENDING, is_zarr, read_multiscale, read_pixels
+from napari_unet.app.lazy_tiff import is_lazy, open_pixels
+from napari_unet.app.reading import reading
+from napari_unet.app.vendor_image import READERS, is_vendor_image, open_vendor_image
+from napari_unet.app.zarr_image import ENDING, KIND, is_zarr, read_multiscale, read_pixels
 from napari_unet.core.errors import InputError
 
 TIFF_ENDINGS = (".tif", ".tiff")
 PHOTO_ENDINGS = (".png", ".jpg", ".jpeg")
+FILE_ENDINGS = (*TIFF_ENDINGS, *PHOTO_ENDINGS, *READERS)
 SAMPLES = ("nuclei", "cells", "membranes", "timelapse", "stack")
-
-logger = logging.getLogger("napari_unet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile(Calibration):
-    """An image file that was read: what it says about its array, and the array (dask's for OME-Zarr)."""
+    """An image file that was read: what it says about its array, and the array, dask's where it is lazy."""
 
     path: Path
     data: NDArray[Any]
@@ -48,19 +48,23 @@ class Matched(NamedTuple):
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
-    """Read a TIFF, PNG or JPEG file, or an OME-Zarr folder.
+    """Read a TIFF, PNG or JPEG file, a file of a microscope (`vendor_image.READERS`), or an OME-Zarr folder.
 
     The array is as in the file, of any integer, float or bool dtype; nothing is scaled and no axis dropped,
-    but colours are moved to the last axis and palettes become colours. Of a TIFF with several series (a
+    but colours are moved to the last axis and palettes become colours. Of a file with several images (a
     pyramid, several positions) the first is read. In a TIFF that does not name its axes, pages are Z (then T,
-    then C). The pixels of OME-Zarr, of its finest level, are a dask array: they are read when they are used.
-    Raises InputError for a file that is missing, empty, damaged, incomplete or no image.
+    then C). The pixels of OME-Zarr, of its finest level, of microscopes' files, and of TIFF files of a
+    gigabyte and more are a dask array: they are read when they are used. Raises InputError for a file that is
+    missing, empty, damaged, incomplete, no image, or needs packages that are not installed.
     """
     if is_zarr(Path(path)):
         multiscale = read_multiscale(Path(path))
         return ImageFile(path=Path(path), data=read_pixels(multiscale), **asdict(multiscale.calibration))
     path = _existing(path)
-    with _reading(path):
+    if is_vendor_image(path):
+        image = open_vendor_image(path)
+        return ImageFile(path=path, data=image.pixels, **asdict(image.calibration))
+    with reading(path):
         if path.suffix.lower() in TIFF_ENDINGS:
             with tifffile.TiffFile(path) as tif:
                 return _read_tiff(tif, path)
@@ -74,7 +78,9 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     if is_zarr(Path(path)):
         return read_multiscale(Path(path)).calibration
     path = _existing(path)
-    with _reading(path):
+    if is_vendor_image(path):
+        return open_vendor_image(path).calibration
+    with reading(path):
         if path.suffix.lower() in TIFF_ENDINGS:
             with tifffile.TiffFile(path) as tif:
                 return calibrate(tif, path)
@@ -91,19 +97,20 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     """
     path = Path(path)
     if is_zarr(path):
-        with _reading(path):
+        with reading(path, KIND):
             return _as_labels(np.asarray(read_image(path).data), path.name)
     path = _existing(path)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise InputError(f"{path.name} is a JPEG, which alters label numbers: save labels as TIFF or PNG.")
     if path.suffix.lower() == ".png":
-        with _reading(path), Image.open(path) as photo:
+        with reading(path), Image.open(path) as photo:
             if photo.mode == "P":
                 return np.asarray(photo).astype(np.int32)
     image = read_image(path)
     if image.rgb:
         raise InputError(f"{path.name} is a colour image, not labels: save one whole number per pixel.")
-    return _as_labels(image.data, path.name)
+    with reading(path):
+        return _as_labels(np.asarray(image.data), path.name)
 
 
 def write_labels(
@@ -191,9 +198,7 @@ def list_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         elif path.is_dir():
             inside = sorted(p for p in path.iterdir() if not p.name.startswith("."))
             found |= dict.fromkeys(
-                p
-                for p in inside
-                if is_zarr(p) or (p.is_file() and p.suffix.lower() in TIFF_ENDINGS + PHOTO_ENDINGS)
+                p for p in inside if is_zarr(p) or (p.is_file() and p.suffix.lower() in FILE_ENDINGS)
             )
         else:
             found[_existing(path)] = None
@@ -201,6 +206,12 @@ def list_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         names = ", ".join(str(path) for path in paths)
         raise InputError(f"There is no image in {names or 'an empty list'}: {_supported()}.")
     return list(found)
+
+
+def stem_of(path: Path) -> str:
+    """The name of an image file without its ending, .ome.tif and .ome.zarr being endings as a whole."""
+    stem = path.stem
+    return stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem
 
 
 def match_by_stem(
@@ -242,7 +253,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{path} is a folder: choose an image file in it.")
     if not path.exists():
         raise InputError(f"{path} does not exist: check the name and the folder.")
-    if path.suffix.lower() not in TIFF_ENDINGS + PHOTO_ENDINGS:
+    if path.suffix.lower() not in FILE_ENDINGS:
         raise InputError(f"{path.name} cannot be read: {_supported()}.")
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty (0 bytes): copy or export it again.")
@@ -250,27 +261,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _supported() -> str:
-    return f"supported are {', '.join((*TIFF_ENDINGS, *PHOTO_ENDINGS, ENDING))}"
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    # Decoders meet damaged files with whatever their arithmetic trips over (struct.error, zlib.error,
-    # KeyError, IndexError ...), so that every exception means the same here.
-    try:
-        yield
-    except InputError:
-        raise
-    except MemoryError as error:
-        raise InputError(f"{path.name} does not fit into memory: open a part of it.") from error
-    except PermissionError as error:
-        raise InputError(f"{path.name} cannot be opened: you lack the permission to read it.") from error
-    except Exception as error:
-        logger.info("reading %s failed", path, exc_info=True)
-        if "imagecodecs" in str(error):
-            message = "uses a compression that needs the package imagecodecs: install it, or save with ZIP."
-            raise InputError(f"{path.name} {message}") from error
-        raise InputError(f"{path.name} is damaged, incomplete or not an image: export it again.") from error
+    return f"supported are {', '.join((*FILE_ENDINGS, ENDING))}"
 
 
 def _plain_mode(photo: Image.Image) -> str:
@@ -285,7 +276,7 @@ def _plain_mode(photo: Image.Image) -> str:
 def _read_tiff(tif: tifffile.TiffFile, path: Path) -> ImageFile:
     calibration = calibrate(tif, path)
     series = tif.series[0]
-    data = series.asarray()
+    data = open_pixels(series, path) if is_lazy(series) else series.asarray()
     if data.dtype.kind not in "biuf":
         raise InputError(f"{path.name} holds {data.dtype} values: save it as whole numbers or floats.")
     if calibration.rgb:
@@ -314,7 +305,7 @@ def _stems(folder: str | os.PathLike[str]) -> dict[str, Path]:
         raise InputError(f"{folder} is not a folder: give the folder that holds the files.")
     files: dict[str, Path] = {}
     for path in list_images([folder]):
-        stem = path.stem.removesuffix(".ome")
+        stem = stem_of(path)
         if stem in files:
             raise InputError(
                 f"{files[stem].name} and {path.name} in {folder} have the same name: rename one."

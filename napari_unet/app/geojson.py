@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.app.shapes import Shape, draw_shapes, reading_shapes, trace_shapes
+from napari_unet.app.reading import reading
+from napari_unet.app.shapes import Shape, draw_shapes, trace_shapes
 from napari_unet.core.corrections import Labels
 
 _NAMES = {"T": "t", "Z": "z"}
@@ -35,7 +36,7 @@ def read_geojson(path: str | os.PathLike[str], shape: tuple[int, ...], axes: str
     InputError for a file that is missing, damaged or no GeoJSON, and for features outside the stack.
     """
     path = Path(path)
-    with reading_shapes(path, "GeoJSON"):
+    with reading(path, "GeoJSON"):
         content = json.loads(path.read_bytes())
         features = content if isinstance(content, list) else content.get("features", [content])
         return draw_shapes([_read_feature(feature) for feature in features], shape, axes)

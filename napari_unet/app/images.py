@@ -23,7 +23,8 @@ class OpenImages(Mapping[str, OpenImage]):
     Signals: `labels_replaced(key, labels)` when a window should show new labels, an array that it may keep;
     `reviewed(key, box)` when pixels were changed, marked or unmarked; `visited(key, place)` when a window
     should show a place; `measured(key)` when there are new counts and features; `flushing()` before labels
-    are needed: whoever shows them calls `note_edit` at once.
+    are needed: whoever shows them calls `note_edit` at once; `put_away(key)` when a window should show an
+    image's labels no longer.
     """
 
     labels_replaced = Signal(str, object)
@@ -31,6 +32,7 @@ class OpenImages(Mapping[str, OpenImage]):
     visited = Signal(str, Place)
     measured = Signal(str)
     flushing = Signal()
+    put_away = Signal(str)
 
     __hash__ = object.__hash__
 
@@ -84,6 +86,45 @@ class OpenImages(Mapping[str, OpenImage]):
             then(image)
 
         self._runner.later(find_or_open, finish, run=run)
+
+    def name_axes(self, source: Source, axes: str | None) -> None:
+        """Take an image to have these axes from now on, None for those guessed; it is open afterwards.
+
+        Corrections of labels of another make-up are put away, and come back with the axes that they were made
+        under. Axes that do not fit are refused.
+        """
+
+        def take(image: OpenImage) -> None:
+            try:
+                grid = image.plan(axes)
+            except InputError as error:
+                self._runner.refuse(str(error))
+                return
+            named = None if axes is None or grid.axes == image.guess else grid.axes
+            if (grid, named) == (image.grid, image.named):
+                return
+            image.named = named
+            if grid.channel_axis == image.grid.channel_axis:
+                image.grid, image.tour = grid, None
+                self._runner.later(image.remember, lambda _: None)
+                self._runner.changed.emit()
+            else:
+                self._open_anew(image)
+
+        self.open(source, take)
+
+    def _open_anew(self, image: OpenImage) -> None:
+        """Close an image and open it under the axes that it has now, with the corrections of those."""
+        self.flushing.emit()
+        if image.has_corrections:
+            self._runner.say(
+                f"Your corrections are kept with the axes {image.grid.axes}: they are back with them."
+            )
+        self.put_away.emit(image.key)
+        self._runner.later(image.remember, lambda _: None)
+        self.close(image.key)
+        for source in image.sources:
+            self.open(source)
 
     def close(self, key: str) -> None:
         """Let go of an image; its corrections are written in the background first."""

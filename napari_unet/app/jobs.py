@@ -5,22 +5,25 @@ The same functions serve Python, the command line and, through ``JOBS``, the wor
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_unet.app.large import BLOCK, LargeRun, segment_to_disk
 from napari_unet.app.library import verify_model
 from napari_unet.app.models import DEFAULT_MODEL, find_model
 from napari_unet.app.project import hash_image
 from napari_unet.app.training import software_versions
-from napari_unet.core.axes import PlaneGrid, plan_planes
+from napari_unet.core.axes import Channels, PlaneGrid, plan_planes
 from napari_unet.core.corrections import as_labels, ignore_crumbs
 from napari_unet.core.doubt import Doubts
 from napari_unet.core.errors import InputError
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from napari_unet.nn.predictor import Model, Prediction
 
 Labels = NDArray[np.int32]
+
+logger = logging.getLogger("napari_unet")
 
 
 def _ignore(progress: Progress) -> None:
@@ -56,8 +61,8 @@ def _resolve(model: Model | str | Path) -> Model:
     return model
 
 
-def _check_channels(grid: PlaneGrid, channel: int | None, model: Model) -> int | None:
-    """Return the channel to use: the user's, or the first where the model takes one and C has several."""
+def _check_channels(grid: PlaneGrid, channel: Channels, model: Model) -> Channels:
+    """Return the channels to use: the user's, or the first where the model takes one and C has several."""
     wanted = model.card.network.channels
     if channel is None and "C" in grid.axes and grid.channels != wanted:
         channel = 0
@@ -74,16 +79,25 @@ def segment(
     model: Model | str | Path = DEFAULT_MODEL,
     *,
     axes: str | None = None,
-    channel: int | None = None,
+    channel: Channels = None,
     pixel_size: float | None = None,
+    output: str | os.PathLike[str] | None = None,
+    block: int = BLOCK,
     progress: Report | None = None,
+    warn: Callable[[str], object] = logger.warning,
 ) -> Labels:
     """Return the cells of an image as int32 labels (0 is background) of the same spatial and time axes.
 
     ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
-    (the first by default; RGB is turned to grey). ``pixel_size`` is in um. Planes are segmented one by one;
+    (the first by default; RGB is turned to grey) or several, whose mean is looked at. ``pixel_size`` is in
+    um; ``warn`` is given a sentence where it does not suit the model. Planes are segmented one by one;
     then cells are linked along Z and T, so that a cell has one number in all its planes and frames, the
     daughters of a division have their own, and no two cells share one.
+
+    With ``output``, a folder that ends in .zarr, the image may be bigger than memory: dask, zarr, or anything
+    else with a shape, a dtype and slices. The labels go into a new OME-Zarr label image, whose zarr array is
+    returned; ``warn`` is told how much memory it will take. ``block`` is the side in px of what is labelled
+    at a time; it changes the memory that is needed, and not the cells.
     InputError for an image or a model that cannot be used; what ``progress`` raises ends the run.
     """
     return _segment(
@@ -92,7 +106,10 @@ def segment(
         axes=axes,
         channel=channel,
         pixel_size=pixel_size,
+        output=output,
+        block=block,
         report=progress or _ignore,
+        warn=warn,
         look=lambda number, model, prediction: None,
     )
 
@@ -102,20 +119,29 @@ def _segment(
     model: Model | str | Path,
     *,
     axes: str | None = None,
-    channel: int | None = None,
+    channel: Channels = None,
     pixel_size: float | None = None,
+    output: str | os.PathLike[str] | None = None,
+    block: int = BLOCK,
     report: Report,
+    warn: Callable[[str], object],
     look: Callable[[int, Model, Prediction], object],
 ) -> Labels:
     """Do what `segment` does; `look(number, model, prediction)` sees every plane's maps before they go."""
-    array = np.asarray(image)
+    array: Any = image if output is not None else np.asarray(image)
     grid = plan_planes(array.shape, axes)
-    check_pixels(array)
+    if output is None:
+        check_pixels(array)
     report(Progress(0.0, "Loading the model"))
     loaded = _resolve(model)
     channel = _check_channels(grid, channel, loaded)
+    if output is not None:
+        run = LargeRun(
+            model=loaded, channel=channel, pixel_size=pixel_size, block=block, report=report, warn=warn
+        )
+        return segment_to_disk(array, grid, Path(output), run)
     labels = np.zeros(grid.label_shape, np.int32)
-    indices = list(grid.indices())
+    indices, plausible = list(grid.indices()), loaded.card.believes(pixel_size)
     for number, index in enumerate(indices):
         plane = grid.plane(array, index, channel)
 
@@ -126,7 +152,10 @@ def _segment(
 
         prediction = loaded.predict(normalise(plane), pixel_size=pixel_size, on_tile=on_tile)
         labels[grid.select(index)] = prediction.labels
+        plausible = plausible or loaded.knows_size(prediction)
         look(number, loaded, prediction)
+    if not plausible:
+        warn(loaded.card.explain_pixels(pixel_size))
     if len(indices) > 1:
         report(Progress(1.0, "Linking the cells of all planes"))
     return link_cells(labels, grid.label_axes)
@@ -144,10 +173,11 @@ def fine_tune(
     seed: int = 0,
     progress: Report | None = None,
     axes: str | Sequence[str] | None = None,
-    channel: int | None = None,
+    channel: Channels = None,
     pixel_size: float | None = None,
     name: str | None = None,
     started: float | None = None,
+    next_planes: Sequence[tuple[int, ...]] = (),
     hashes: Sequence[str] | None = None,
 ) -> FineTuneResult:
     """Fine-tune ``model`` on corrected ``labels`` of ``images`` and compare the result with it.
@@ -155,7 +185,8 @@ def fine_tune(
     Each image may have any axes; its labels, and the ``reviewed`` mask that says which pixels may teach
     (all if None), have the image's spatial and time axes. Part of the corrections is held out for the
     comparison unless ``validation`` (images, labels) is given. ``steps`` fixes the number of weight
-    updates; without it the work ends after ``seconds`` (60). The model given is never changed. The new
+    updates; without it the work ends ``seconds`` (60) after ``started`` (perf_counter; now if None), early
+    enough to segment planes of the shapes ``next_planes``. The model given is never changed. The new
     model's card names the images by ``hashes``, one each, which are computed if None.
     InputError if shapes do not fit or nothing usable was reviewed.
     """
@@ -182,6 +213,7 @@ def fine_tune(
         name=name or f"{parent.card.name}-tuned",
         pixel_size=pixel_size,
         validation=held,
+        next_planes=next_planes,
         report=report,
         started=started,
     )
@@ -226,7 +258,7 @@ def _corrected_planes(
     labels: NDArray[Any],
     reviewed: NDArray[Any] | None,
     axes: str | None,
-    channel: int | None,
+    channel: Channels,
     model: Model,
 ) -> list[CorrectedPlane]:
     from napari_unet.nn.finetune import CorrectedPlane
@@ -267,27 +299,33 @@ def _obey(report: Report, cancelled: IsCancelled) -> Report:
 
 def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
     from napari_unet.nn.backend import backend_name, fast_policy
+    from napari_unet.nn.cost import estimate_step
 
     model = _resolve(request["model"])
     model.predict_maps(np.zeros((32, 32, model.card.network.channels), np.float32))
-    return {"backend": backend_name(), "bfloat16": fast_policy() == "mixed_bfloat16"}
+    return {
+        "backend": backend_name(),
+        "bfloat16": fast_policy() == "mixed_bfloat16",
+        "step_seconds": estimate_step(model),
+    }
 
 
 def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     start = perf_counter()
     model = _resolve(request.pop("model"))
     doubts: list[Doubts] = []
+    notes: list[str] = []
 
     def look(number: int, model: Model, prediction: Prediction) -> None:
         doubts.append(model.measure_doubts(prediction, number))
 
-    labels = _segment(model=model, report=_obey(report, cancelled), look=look, **request)
+    labels = _segment(model=model, report=_obey(report, cancelled), warn=notes.append, look=look, **request)
     return {
         "labels": labels,
         "doubts": Doubts.join(doubts),
         "seconds": perf_counter() - start,
         "model": model.sha256,
-        "notes": [],
+        "notes": notes,
     }
 
 
@@ -299,7 +337,7 @@ def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> 
     from napari_unet.nn.archive import save_network
 
     output = Path(request.pop("output"))
-    start = perf_counter()
+    start = perf_counter() - max(time() - request.pop("pressed", time()), 0.0)
     result = fine_tune(**request, name=output.stem, progress=_obey(report, cancelled), started=start)
     save_network(result.model.network, result.model.card, output)
     return {
@@ -310,6 +348,11 @@ def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> 
         "history": result.history,
         "output": str(output),
         "seconds": perf_counter() - start,
+        "cpu_seconds": result.cpu_seconds,
+        "step_seconds": result.step_seconds,
+        "learning_seconds": result.learning_seconds,
+        "known_before": result.known_before,
+        "known_after": result.known_after,
     }
 
 

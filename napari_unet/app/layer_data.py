@@ -36,6 +36,22 @@ def read_layers(path: str | os.PathLike[str]) -> list[LayerData]:
     return [_image_layer(image.data, image, path)]
 
 
+def read_result(image: Path, labels: Path | None) -> list[LayerData]:
+    """Read an image, and labels of it that are to lie exactly over it, as `read_layers` does."""
+    layers = read_layers(image)
+    if labels is None:
+        return layers
+    data, said, _ = read_layers(labels)[0]
+    look = {name: said[name] for name in ("scale", "units", "axis_labels")}
+    over = layers[0][1]
+    # The file of the labels knows the same lengths, unless they were given by hand.
+    if len(over["scale"]) == data.ndim:
+        look = {name: over[name] for name in look}
+    if data.size <= _LARGEST_LABELS:
+        data = np.asarray(data).astype(np.int32)
+    return [*layers, (data, {"name": f"{files.stem_of(image)} cells", **look}, "labels")]
+
+
 def _read_zarr_layers(path: Path) -> list[LayerData]:
     multiscale = read_multiscale(path)
     said = multiscale.calibration
@@ -54,7 +70,7 @@ def _read_zarr_layers(path: Path) -> list[LayerData]:
 
 
 def _image_layer(data: Any, said: Calibration, path: Path) -> LayerData:
-    name = path.stem.removesuffix(".ome")
+    name = files.stem_of(path)
     if "C" not in said.axes:
         look: dict[str, Any] = {"scale": said.scale, "units": said.units, "axis_labels": said.axis_labels}
         return data, {"name": name, "rgb": said.rgb, **look}, "image"

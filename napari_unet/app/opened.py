@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from napari_unet.app.files import read_calibration
 from napari_unet.app.journal import Edit, JournalWriter
 from napari_unet.app.project import ImageRecord, Project
 from napari_unet.app.tour import Tour
-from napari_unet.core.axes import PlaneGrid, plan_planes
+from napari_unet.core.axes import Channels, PlaneGrid, plan_planes
 from napari_unet.core.corrections import (
     Box,
     Labels,
@@ -58,11 +59,28 @@ class Source:
         """Whether both are the same array of the same layer."""
         return self.id == other.id and self.data is other.data
 
+    def plan(self, axes: str) -> PlaneGrid:
+        """Return the planes of the image if its axes are `axes`; InputError where they cannot be.
+
+        A window shows rows and columns last, behind them only the colours that it shows as such.
+        """
+        grid = plan_planes(tuple(self.data.shape), axes)
+        if self.rgb and not grid.axes.endswith("YXS"):
+            raise InputError(f"Axes '{grid.axes}' do not end with YXS: the last axis is shown as colours.")
+        if "S" in grid.axes and not self.rgb:
+            raise InputError(f"Axes '{grid.axes}' name RGB samples, which are not shown as colours: use C.")
+        if not self.rgb and not grid.axes.endswith("YX"):
+            raise InputError(f"Axes '{grid.axes}' do not end with YX: rows and columns are shown last.")
+        return grid
+
 
 @dataclass(slots=True)
 class OpenImage:
     """An image and its review. All methods are for the session's thread but where they say otherwise.
 
+    `guess` are the axes that it is taken to have as long as the user names none, which are `named` then;
+    `channel` is the one, or those, that were last looked at. `record` holds the review, which belongs to
+    axes with that channel axis; `first` is the image's first record, where `named` is remembered.
     `review` is None until the image is segmented; its `labels` are those last handed to the disk. `counts`
     and `features` follow it with some delay. `doubts` are the network's about its prediction, None where
     they are not known; `tour` leads from one doubtful place to the next. `problem` is a sentence about what
@@ -72,8 +90,13 @@ class OpenImage:
     source: Source
     grid: PlaneGrid
     pixel_size: float | None
+    first: ImageRecord
     record: ImageRecord
     writer: JournalWriter
+    guess: str
+    named: str | None = None
+    channel: Channels = None
+    channel_names: tuple[str, ...] = ()
     review: Review | None = None
     counts: ReviewCounts | None = None
     features: Columns = field(default_factory=dict)
@@ -104,6 +127,17 @@ class OpenImage:
     def unsaved(self) -> int:
         """Number of edits that are not on the disk yet."""
         return self.writer.pending
+
+    def plan(self, axes: str | None) -> PlaneGrid:
+        """Return the planes if the user names these axes, None for none; InputError where they do not fit."""
+        if axes is None or axes.upper() == self.guess:
+            return plan_planes(self.grid.shape, self.guess)
+        return self.source.plan(axes)
+
+    def remember(self) -> None:
+        """Store how the image is taken; called on the session's background thread."""
+        self.record.remember(axes=self.grid.axes, pixel_size=self.pixel_size, channel=self.channel)
+        self.first.remember(named=self.named)
 
     def note(self, labels: Labels, plane: Index | None) -> Box | None:
         """Take over where `labels` differ from the labels known, on one plane or all; return the box."""
@@ -190,6 +224,11 @@ class OpenImage:
         pixels = [read_plane(self.source.data, self.grid.axes, plane) for plane in planes]
         return (pixels[0], axes) if len(pixels) == 1 else (np.stack(pixels), "Z" + axes)
 
+    def plane_shapes(self, planes: Sequence[Index] | None) -> list[tuple[int, ...]]:
+        """Return the shape (Y, X) of each of some planes, None for the whole image."""
+        count = math.prod(self.grid.stack_shape) if planes is None else len(planes)
+        return [tuple(self.grid.label_shape[-2:])] * count
+
     def segmented_planes(self) -> list[Index] | None:
         """Return the planes that were segmented one by one; None if the image was segmented as a whole."""
         if self.review is None or not self.grid.stack_shape:
@@ -214,29 +253,72 @@ def open_image(project: Project, source: Source, opened: Mapping[str, OpenImage]
     The same content may be among the `opened`, by key: then that one is returned. Raises InputError where it
     is no image, or another window is correcting it.
     """
-    axes, pixel_size = source.axes, source.pixel_size
-    if source.path and (axes is None or pixel_size is None):
-        calibration = _ask_file(source)
-        if calibration is not None:
-            axes, pixel_size = axes or calibration.axes, pixel_size or calibration.pixel_size
-    grid = plan_planes(source.data.shape, axes or name_axes(source.data.ndim, rgb=source.rgb))
-    context = {"axes": grid.axes, "pixel_size": pixel_size}
-    record = project.image(source.data, name=source.name, source=source.path, context=context)
+    said = _ask_file(source) if source.path else None
+    guess = source.axes or (said.axes if said else name_axes(source.data.ndim, rgb=source.rgb))
+    first = project.image(source.data, name=source.name, source=source.path)
+    named = _remembered_axes(first, source)
+    grid = source.plan(named) if named else plan_planes(source.data.shape, guess)
+    pixel_size = source.pixel_size or (said.pixel_size if said else None)
+    record = _find_record(first, grid)
     if record.key in opened:
         return opened[record.key]
-    image = OpenImage(source, grid, pixel_size, record, record.writer(), sources=[source])
+    record.remember(axes=grid.axes, pixel_size=pixel_size)
+    image = OpenImage(
+        source,
+        grid,
+        pixel_size,
+        first,
+        record,
+        record.writer(),
+        guess,
+        named,
+        _remembered_channel(record, grid),
+        said.channel_names if said and len(said.channel_names) == grid.channels else (),
+        sources=[source],
+    )
     try:
         image.review = record.load_review()
     except InputError as error:
         image.problem = str(error)
     if image.review is not None:
         image.edited = _last_change(record)
-        if image.review.shape != grid.label_shape:
-            image.problem = (
-                f"The corrections of '{source.name}' were made with other axes: press Segment to begin anew."
-            )
-            image.review = None
     return image
+
+
+def _remembered_axes(record: ImageRecord, source: Source) -> str | None:
+    """Return the axes that the user has given to an image, None where none fit how it is shown."""
+    named = record.context.get("named")
+    try:
+        return source.plan(named).axes if isinstance(named, str) else None
+    except InputError:
+        return None
+
+
+def _find_record(first: ImageRecord, grid: PlaneGrid) -> ImageRecord:
+    """Return the record that holds the review of an image of these axes, or will.
+
+    Labels that lack another axis, or none, are no labels of it. They stay where they are and come back when
+    the image is taken so again.
+    """
+    if not first.has_review:
+        return first
+    axes = first.context.get("axes")
+    if isinstance(axes, str) and len(axes) == len(grid.axes):
+        fits = PlaneGrid(axes, grid.shape).channel_axis == grid.channel_axis
+    else:
+        fits = first.review_shape in (None, grid.label_shape)
+    position = "no" if grid.channel_axis is None else str(grid.channel_axis)
+    return first if fits else first.variant(f"{position}-channels")
+
+
+def _remembered_channel(record: ImageRecord, grid: PlaneGrid) -> Channels:
+    """Return the channels that were last looked at, None where they are not known or there no longer."""
+    channel = record.context.get("channel")
+    try:
+        picked = grid.pick_channels(channel)
+    except (InputError, TypeError):
+        return None
+    return tuple(picked) if len(picked) > 1 else next(iter(picked), None)
 
 
 def name_axes(ndim: int, *, rgb: bool) -> str:

@@ -92,10 +92,30 @@ class ImageRecord:
         return (self.folder / "review.json").exists()
 
     @property
+    def review_shape(self) -> tuple[int, ...] | None:
+        """Shape of the review on disk, None where there is none or a damaged one."""
+        return self._store.shape
+
+    @property
     def model(self) -> str | None:
         """The model whose prediction is being reviewed, None where there is no review."""
         state = self._store.readable_state
         return state.model if state else None
+
+    def remember(self, **context: Any) -> None:
+        """Store JSON values with the image, beside those that are; InputError where that is impossible."""
+        known = _read_image_info(self.folder) or self.info  # others may have stored something meanwhile
+        self.info = known.model_copy(update={"context": {**known.context, **context}})
+        if self.info != known:
+            _write_image_info(self.folder, self.info)
+
+    def variant(self, name: str) -> ImageRecord:
+        """Return another record of the same content, with a context and a review of its own."""
+        folder = self.folder.with_name(f"{self.key}-{name}")
+        known = _read_image_info(folder)
+        record = ImageRecord(folder, self.info.model_copy(update={"context": known.context if known else {}}))
+        _write_image_info(folder, record.info)
+        return record
 
     def load_review(self) -> Review | None:
         """Return the review as last edited, None where there is none; needs no writer.

@@ -43,6 +43,11 @@ def merge_labels(
     return result
 
 
+def cut_review(review: Review, where: tuple[Any, ...]) -> Review:
+    """Return the part of a review that an indexing expression selects."""
+    return Review(review.prediction[where], review.labels[where], review.marked[where])
+
+
 def restore_review(before: Review, start: Review, now: Review) -> Review:
     """Return the review `before` a new prediction with what the user did between its `start` and `now`."""
     edited = now.labels != start.labels

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from roifile import ROI_TYPE, ImagejRoi
 
-from napari_unet.app.shapes import Polygons, Shape, draw_shapes, reading_shapes, trace_shapes
+from napari_unet.app.reading import reading
+from napari_unet.app.shapes import Polygons, Shape, draw_shapes, trace_shapes
 from napari_unet.core.corrections import Labels
 from napari_unet.core.planes import Place, default_axes
 
@@ -43,7 +44,7 @@ def read_rois(path: str | os.PathLike[str], shape: tuple[int, ...], axes: str | 
     damaged or no ImageJ file, and for regions outside the stack.
     """
     path = Path(path)
-    with reading_shapes(path, "an ImageJ ROI file"):
+    with reading(path, "an ImageJ ROI file"):
         content = path.read_bytes()
         if content.startswith(b"Iout"):
             return draw_shapes(_read_shapes([ImagejRoi.frombytes(content)], shape, axes), shape, axes)

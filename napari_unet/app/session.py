@@ -6,8 +6,9 @@ its own or in the worker process, and comes back through `post`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic, time
 from typing import Any
 
 from napari_unet.app.background import Post
@@ -16,13 +17,18 @@ from napari_unet.app.images import OpenImages
 from napari_unet.app.job import Job
 from napari_unet.app.models import DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.app.opened import Index, OpenImage, Source
+from napari_unet.app.pace import Pace
 from napari_unet.app.project import Project
-from napari_unet.app.relabel import merge_labels, restore_review
+from napari_unet.app.relabel import cut_review, merge_labels, restore_review
 from napari_unet.app.runner import Activity, Run, Runner
+from napari_unet.app.teachers import Teachers
 from napari_unet.app.tour import merge_doubts
 from napari_unet.app.trial import Trial, name_model, new_run_folder
 from napari_unet.app.worker import Worker
-from napari_unet.core.corrections import Review
+from napari_unet.core.axes import Channels
+from napari_unet.core.corrections import Labels, Review, rebase
+
+_COLLECTING = "Collecting your corrections"
 
 
 class Session:
@@ -37,10 +43,12 @@ class Session:
         self.worker = worker
         self.runner = Runner(post, post_gently or post)
         self.images = OpenImages(project, self.runner)
+        self.teachers = Teachers(project, self.runner, self.images)
         self.changed = self.runner.changed
         self.models: list[ModelEntry] = []
         self.model: Path | None = None
         self.trial: Trial | None = None
+        self.pace: Pace | None = None
         self.warm = False
         self.closed = False
         self.refresh_models()
@@ -74,6 +82,7 @@ class Session:
         """Start the worker and load the model there, so that the first press of a button need not wait."""
         self.worker.start()
         self._warm_up()
+        self.teachers.refresh()
 
     def close(self) -> None:
         """Write all corrections and stop the worker; a job under way is abandoned."""
@@ -101,10 +110,11 @@ class Session:
             self._warm_up()
             self.changed.emit()
 
-    def segment(self, source: Source, *, channel: int | None = None, plane: Index | None = None) -> None:
+    def segment(self, source: Source, *, channel: Channels = None, plane: Index | None = None) -> None:
         """Segment an image, or one plane of it, in the worker; what was reviewed keeps its labels.
 
-        `channel` is the one to look at; `plane` the index along the image's T and Z axes, None for all.
+        `channel` is the one, or those, to look at; `plane` the index along the image's T and Z axes, None
+        for all of them.
         """
         if self.run is None:
             run = self.runner.begin(Activity.SEGMENTING, f"Opening '{source.name}'")
@@ -115,7 +125,7 @@ class Session:
         self,
         key: str,
         *,
-        channel: int | None = None,
+        channel: Channels = None,
         seconds: float | None = None,
         steps: int | None = None,
         seed: int = 0,
@@ -128,7 +138,7 @@ class Session:
             return
         self.images.flushing.emit()
         self._settle_trial()
-        run = self.runner.begin(Activity.LEARNING, "Collecting your corrections")
+        run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
         image, opened, model = self.images[key], list(self.images.values()), self.model
         assert model is not None
         name = name_model(model.stem, {entry.path.stem for entry in self.models})
@@ -136,13 +146,17 @@ class Session:
         def order() -> Job:
             corrections = gather_corrections(self.project, image, opened, channel)
             output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
-            limits = {"seconds": seconds, "steps": steps, "seed": seed}
+            limits = {
+                **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed},
+                "next_planes": image.plane_shapes(image.segmented_planes()),
+            }
             return self.worker.submit(
                 "fine_tune", model=str(model), output=str(output), **limits, **corrections
             )
 
         def done(result: dict[str, Any]) -> None:
             self.trial = Trial(key, channel, model, Path(result["output"]), result)
+            self.pace = Pace.of(result, monotonic() - start) or self.pace
             if self.trial.accepted:
                 self._segment(run, image, channel, image.segmented_planes())
             else:
@@ -192,6 +206,36 @@ class Session:
 
         self.images.replace_review(run, image, restore, model=trial.parent.stem, describe=lambda: said)
 
+    def compare(self, plane: Index, then: Callable[[Labels, Labels], object]) -> None:
+        """Hand the labels (Y, X) of a plane under the old and the new model to `then`.
+
+        Where the model on trial was not used, it segments the plane for that; no labels are replaced.
+        """
+        trial = self.trial
+        image = self.images.get(trial.key) if trial is not None else None
+        if trial is None or image is None or image.review is None or self.run is not None:
+            return
+        self.images.flushing.emit()
+        where = image.grid.select(plane)
+        if trial.start is not None:
+            then(*trial.compare(image.review, where))
+            return
+        run = self.runner.begin(Activity.SEGMENTING, "Segmenting this plane with the new model")
+
+        def order() -> Job:
+            pixels, axes = image.read_planes([plane])
+            request = {"axes": axes, "channel": trial.channel, "pixel_size": image.pixel_size}
+            return self.worker.submit("segment", image=pixels, model=str(trial.model), **request)
+
+        def done(result: dict[str, Any]) -> None:
+            self.runner.end(run)
+            self.runner.say(trial.reason)
+            if image.review is not None:
+                now = cut_review(image.review, where)
+                then(now.labels.copy(), rebase(now, result["labels"]).labels)
+
+        self.runner.submit(run, order, done)
+
     def _settle_trial(self) -> None:
         """Decide for the user who goes on without deciding: what proved itself stays, what did not goes."""
         if self.trial is not None and self.trial.accepted:
@@ -203,7 +247,7 @@ class Session:
         self,
         run: Run,
         image: OpenImage,
-        channel: int | None,
+        channel: Channels,
         planes: Sequence[Index] | None,
     ) -> None:
         """Segment planes of an image (None: all) with the model in use."""
@@ -215,7 +259,10 @@ class Session:
             )
             return
 
+        image.channel = channel
+
         def order() -> Job:
+            image.remember()
             pixels, axes = image.read_planes(planes)
             request = {"axes": axes, "channel": channel, "pixel_size": image.pixel_size}
             return self.worker.submit("segment", image=pixels, model=str(model), **request)
@@ -257,8 +304,10 @@ class Session:
             return
         model = str(self.model)
 
-        def done(_: object) -> None:
+        def done(result: dict[str, Any]) -> None:
             self.warm = True
+            if self.pace is None and (step := result.get("step_seconds")):
+                self.pace = Pace.expect(step)
             self.changed.emit()
 
         self.runner.submit_quietly(lambda: self.worker.submit("warm_up", model=model), done)

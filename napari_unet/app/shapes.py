@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +14,6 @@ from napari_unet.core.corrections import Labels
 from napari_unet.core.errors import InputError
 from napari_unet.core.planes import Place, default_axes, iterate_planes
 from napari_unet.core.polygons import fill_rings, trace_polygons
-
-logger = logging.getLogger("napari_unet")
-
 
 Polygons = Sequence[Sequence[npt.NDArray[Any]]]
 """Polygons as lists of rings, each of corners (n, 2) as x, y."""
@@ -73,19 +67,3 @@ def draw_shapes(shapes: Sequence[Shape], shape: tuple[int, ...], axes: str | Non
 def _lies_in(wanted: Place, place: Place) -> bool:
     """True if each wanted index is the plane's, which is the first along axes that it does not have."""
     return all(place.get(axis, 0) == index for axis, index in wanted.items())
-
-
-@contextlib.contextmanager
-def reading_shapes(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a file of outlines is read into an InputError that says so."""
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: check the name and the folder.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}): check the file.") from error
-    except Exception as error:
-        logger.info("reading %s failed", path, exc_info=True)
-        raise InputError(f"{path.name} is damaged or not {kind}: export it again.") from error

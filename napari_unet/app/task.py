@@ -1,6 +1,7 @@
 """One image file of a batch, segmented in a worker process: what goes in, what comes out, and its record.
 
-The labels lie in the output folder as <stem>.tif, and beside them <stem>.json says what they were made of.
+The labels lie in the output folder as <stem>.tif, of a large image as <stem>.zarr; beside them <stem>.json
+says what they were made of.
 The record is written last: labels with a record that fits are finished, whatever happened to the batch.
 """
 
@@ -16,13 +17,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_unet.app.atomic import write_file
 from napari_unet.app.files import ImageFile, read_image, write_labels
 from napari_unet.app.jobs import JOBS, Labels
-from napari_unet.app.zarr_image import LABELS
+from napari_unet.app.large import count_cells, is_large
+from napari_unet.app.zarr_image import ENDING, LABELS
 from napari_unet.core.axes import plan_planes
 from napari_unet.core.errors import InputError
 from napari_unet.nn.archive import hash_file
@@ -38,7 +39,7 @@ class Settings(BaseModel):
 
     model: str
     axes: str | None = None
-    channel: int | None = None
+    channel: int | tuple[int, ...] | None = None
     pixel_size: float | None = None
     version: str = version("napari-unet")
 
@@ -63,6 +64,11 @@ class Task:
     labels: Path
     model: str
     settings: Settings
+
+    @property
+    def large_labels(self) -> Path:
+        """The folder for the labels instead of `labels`, where the image is large."""
+        return self.labels.with_suffix(ENDING)
 
     @property
     def record(self) -> Path:
@@ -96,7 +102,7 @@ def segment_file(task: Task) -> Outcome:
     try:
         digest = hash_image(task.image)
         record = _read_record(task.record)
-        if record and (record.image, record.settings) == (digest, task.settings) and task.labels.is_file():
+        if record and (record.image, record.settings) == (digest, task.settings) and _is_there(task):
             return Outcome(task.image, record.cells, record.seconds, record.worker, "kept")
         with _one_at_a_time:
             file = read_image(task.image)
@@ -106,12 +112,20 @@ def segment_file(task: Task) -> Outcome:
     made = Record(
         image=digest,
         settings=task.settings,
-        cells=int(np.unique(labels[labels > 0]).size),
+        cells=count_cells(labels),
         seconds=round(perf_counter() - start, 3),
         worker=name_process(),
     )
     _write(task, file, labels, made)
     return Outcome(task.image, made.cells, made.seconds, made.worker, "done")
+
+
+def _is_there(task: Task) -> bool:
+    return task.labels.is_file() or task.large_labels.is_dir()
+
+
+def _is_large(task: Task, file: ImageFile) -> bool:
+    return is_large(plan_planes(file.data.shape, task.settings.axes or file.axes))
 
 
 def hash_image(path: Path) -> str:
@@ -141,7 +155,10 @@ def _segment(task: Task, file: ImageFile) -> Labels:
         "channel": settings.channel,
         "model": task.model,
         "pixel_size": settings.pixel_size or file.pixel_size,
+        "output": task.large_labels if _is_large(task, file) else None,
     }
+    if request["output"]:
+        task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
     # Lazy pixels would otherwise be read by further tasks of the cluster, which this one keeps waiting.
     with dask.config.set(scheduler="synchronous"):
         result = JOBS["segment"](request, lambda progress: None, lambda: False)
@@ -157,13 +174,14 @@ def _write(task: Task, file: ImageFile, labels: Labels, made: Record) -> None:
     settings = task.settings
     try:
         task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
-        write_labels(
-            task.labels,
-            labels,
-            axes=plan_planes(file.data.shape, settings.axes or file.axes).label_axes,
-            pixel_size=settings.pixel_size or file.pixel_size,
-            z_step=file.z_step,
-        )
+        if not _is_large(task, file):  # else they are there already
+            write_labels(
+                task.labels,
+                labels,
+                axes=plan_planes(file.data.shape, settings.axes or file.axes).label_axes,
+                pixel_size=settings.pixel_size or file.pixel_size,
+                z_step=file.z_step,
+            )
         write_file(task.record, made.model_dump_json(indent=2).encode())
     except OSError as error:
         reason = error.strerror or str(error)

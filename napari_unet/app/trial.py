@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.app import atomic
-from napari_unet.app.relabel import restore_review
-from napari_unet.core.corrections import Review
+from napari_unet.app.relabel import cut_review, restore_review
+from napari_unet.core.axes import Channels
+from napari_unet.core.corrections import Labels, Review
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class Trial:
     """
 
     key: str
-    channel: int | None
+    channel: Channels
     parent: Path
     model: Path
     result: dict[str, Any]
@@ -46,6 +47,13 @@ class Trial:
         if self.before is not None and self.start is not None:
             old = restore_review(self.before, self.start, old)
         self.before, self.start = old, new
+
+    def compare(self, now: Review, where: tuple[Any, ...]) -> tuple[Labels, Labels]:
+        """Return a part of the labels as they would be after going back, and as they are `now`."""
+        assert self.before is not None
+        assert self.start is not None
+        parts = [cut_review(review, where) for review in (self.before, self.start, now)]
+        return restore_review(*parts).labels, parts[2].labels.copy()
 
     def keep(self, folder: Path) -> Path:
         """Move the model to a folder and return its new path; OSError where that fails."""

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ NO_MEMORY = (
 
 
 class Reporter:
-    """Passes on at most one progress report per `interval` seconds; the first and the last always arrive."""
+    """Passes on at most one progress report per `interval` seconds; the first and the last always arrive.
+
+    The news of a report that does not are passed on with the next.
+    """
 
     def __init__(self, send: Callable[[Progress], None], interval: float = 0.05) -> None:
         self._send = send
@@ -47,6 +51,8 @@ class Reporter:
     def report(self, progress: Progress) -> None:
         """Send the report now, or when its time has come unless a newer one has taken its place."""
         with self._lock:
+            if self._waiting is not None:
+                progress = replace(progress, news=(*self._waiting.news, *progress.news))
             delay = self._next_time - time.monotonic()
             if delay <= 0:
                 self._send_now(progress)

@@ -6,11 +6,8 @@ ome-zarr-py 0.18 would bring clients of cloud storage and a web server, and cann
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,18 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet.app.calibration import MICROMETRES, Calibration
+from napari_unet.app.reading import reading
 from napari_unet.core.errors import InputError
 
 if TYPE_CHECKING:
     import zarr
 
 ENDING = ".zarr"
+KIND = "OME-Zarr"
 LABELS = "labels"
 """Group of an image in which its labels lie."""
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
-
-logger = logging.getLogger("napari_unet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ def read_multiscale(path: Path) -> Multiscale:
 
     Raises InputError where the package zarr is missing, and for a folder that holds no image or is damaged.
     """
-    with reading_zarr(path):
+    with reading(path, KIND):
         import zarr
 
         group = zarr.open(path, mode="r", use_consolidated=False)
@@ -124,7 +121,7 @@ def read_pixels(multiscale: Multiscale, level: int = 0) -> Any:
     where a coarser level shows that they were not blank.
     """
     path = multiscale.folder
-    with reading_zarr(path):
+    with reading(path, KIND):
         import dask.array
 
         array = multiscale.open_level(level)
@@ -142,7 +139,7 @@ def read_pixels(multiscale: Multiscale, level: int = 0) -> Any:
 
 def list_labels(image: Path) -> list[str]:
     """Return the names of the labels that an OME-Zarr image lists."""
-    with reading_zarr(image):
+    with reading(image, KIND):
         import zarr
 
         if not (image / LABELS).is_dir():
@@ -151,26 +148,6 @@ def list_labels(image: Path) -> list[str]:
             image / LABELS, mode="r", use_consolidated=False
         ).attrs.asdict()
         return [str(name) for name in attributes.get("ome", attributes).get("labels", [])]
-
-
-@contextlib.contextmanager
-def reading_zarr(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a Zarr group is read into an InputError that says so."""
-    try:
-        yield
-    except InputError:
-        raise
-    except ImportError as error:
-        raise InputError(
-            f"{path.name} needs the package zarr: install it with pip install 'napari-unet[zarr]'."
-        ) from error
-    except MemoryError as error:
-        raise InputError(f"{path.name} does not fit into memory: open a part of it.") from error
-    except PermissionError as error:
-        raise InputError(f"{path.name} cannot be opened: you lack the permission to read it.") from error
-    except Exception as error:
-        logger.info("reading %s failed", path, exc_info=True)
-        raise InputError(f"{path.name} is damaged, incomplete or no OME-Zarr: copy it again.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +170,7 @@ class _Pixels:
         return self.array.dtype.newbyteorder("=")
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        with reading_zarr(self.path):
+        with reading(self.path, KIND):
             return np.asarray(self.array[key]).astype(self.dtype, copy=False)
 
 

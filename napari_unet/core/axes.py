@@ -6,19 +6,21 @@ RGB(A) image. Labels keep all axes but C and S, in the image's own order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.normalise import to_grey
+from napari_unet.core.normalise import normalise, to_grey
 
 KNOWN = "TZCYXS"
 _MOST_CHANNELS = 4
 _WORDS = {"T": "frame", "Z": "plane", "C": "channel"}
 Index = tuple[int, ...]
+Channels = int | Sequence[int] | None
+"""A channel by its number from 0, several of which the mean is taken, or None for what the image has."""
 
 
 def guess_axes(shape: tuple[int, ...], *, rgb: bool | None = None) -> str:
@@ -72,6 +74,11 @@ class PlaneGrid:
         return next((n for a, n in zip(self.axes, self.shape, strict=True) if a in "CS"), 1)
 
     @property
+    def channel_axis(self) -> int | None:
+        """Position of C or S, the axis that labels lack; None where there is none."""
+        return next((position for position, a in enumerate(self.axes) if a in "CS"), None)
+
+    @property
     def stack_shape(self) -> tuple[int, ...]:
         """Sizes of the axes over which planes are counted (T and Z), in the image's order."""
         return tuple(n for a, n in zip(self.axes, self.shape, strict=True) if a in "TZ")
@@ -86,41 +93,67 @@ class PlaneGrid:
         return tuple(next(steps) if a in "TZ" else slice(None) for a in self.label_axes)
 
     def plane(
-        self, image: NDArray[np.generic], index: Index, channel: int | None = None
+        self, image: NDArray[np.generic], index: Index, channel: Channels = None
     ) -> NDArray[np.generic]:
         """Return one plane as (Y, X, C): a single channel, or grey from RGB, unless the image has more.
 
-        ``channel`` picks one; None takes the luminance of RGB and all of C. InputError if there is no such
-        channel. Y and X come in the order of the image's axes.
+        ``channel`` picks one, or several, of which the mean is returned, each normalised before, so that a
+        faint one counts as much as a bright one. None takes the luminance of RGB and all of C. InputError if
+        there is no such channel. Y and X come in the order of the image's axes.
         """
         steps = iter(index)
-        plane = image[tuple(next(steps) if a in "TZ" else slice(None) for a in self.axes)]
-        plane = np.asarray(plane)
-        samples = next((a for a in self.axes if a in "CS"), None)
-        if samples is None:
-            return plane[..., None]
+        plane = np.asarray(image[tuple(next(steps) if a in "TZ" else slice(None) for a in self.axes)])
         left = [a for a in self.axes if a not in "TZ"]
-        plane = np.moveaxis(plane, left.index(samples), -1)
-        if channel is not None:
-            if not 0 <= channel < plane.shape[-1]:
-                raise InputError(
-                    f"There is no channel {channel}: the image has channels 0 to {plane.shape[-1] - 1}."
-                )
-            return plane[..., channel : channel + 1]
-        if samples == "S" and plane.shape[-1] >= 3:
-            return to_grey(plane)[..., None]
-        return plane
+        samples = next((position for position, a in enumerate(left) if a in "CS"), None)
+        plane = plane[..., None] if samples is None else np.moveaxis(plane, samples, -1)
+        picked = self.pick_channels(channel)
+        if len(picked) > 1:
+            return normalise(plane[..., picked]).mean(-1, keepdims=True)
+        if picked:
+            return plane[..., picked[0] : picked[0] + 1]
+        return to_grey(plane)[..., None] if "S" in self.axes and plane.shape[-1] >= 3 else plane
 
-    def describe(self) -> str:
-        """Return the image's make-up in words, such as '10 frames x 1 plane, 2 channels, 512 x 400 px'."""
+    def pick_channels(self, channel: Channels) -> list[int]:
+        """Return the numbers of the channels to look at, empty for None; InputError if one is not there."""
+        picked = [] if channel is None else np.atleast_1d(np.asarray(channel)).tolist()
+        if channel is not None and not picked:
+            raise InputError("There is no channel to look at: name at least one.")
+        missing = [number for number in picked if number not in range(self.channels)]
+        if missing and self.channel_axis is None:
+            raise InputError(
+                f"There is no channel {missing[0]}: the image, of axes {self.axes}, has none. If one of its "
+                "axes holds channels, call it C."
+            )
+        if missing:
+            raise InputError(
+                f"There is no channel {missing[0]}: the image has channels 0 to {self.channels - 1}."
+            )
+        return sorted(set(picked))
+
+    def describe(self, channel: Channels = None, pixel_size: float | None = None) -> str:
+        """Return the image's make-up in words, such as '10 frames x 1 plane, channel 2 of 3, 512 x 400 px'.
+
+        ``channel`` are those that are looked at, ``pixel_size`` is in um.
+        """
         sizes = dict(zip(self.axes, self.shape, strict=True))
-        parts = [f"{sizes[a]} {_WORDS[a]}{'s' * (sizes[a] != 1)}" for a in "TZ" if a in sizes]
+        parts = [_count(sizes[a], _WORDS[a]) for a in "TZ" if a in sizes]
+        picked = [str(number + 1) for number in self.pick_channels(channel)]
         words = [" x ".join(parts)] if parts else []
-        if "C" in sizes:
-            words.append(f"{sizes['C']} channel{'s' * (sizes['C'] != 1)}")
         if "S" in sizes:
             words.append("colour")
-        return ", ".join([*words, f"{sizes['X']} x {sizes['Y']} px"])
+        if picked and self.channel_axis is not None:
+            names = " and ".join([*([", ".join(picked[:-1])] if picked[:-1] else []), picked[-1]])
+            words.append(f"channel{'s' * (len(picked) > 1)} {names} of {self.channels}")
+        elif "C" in sizes:
+            words.append(_count(sizes["C"], "channel"))
+        words.append(f"{sizes['X']} x {sizes['Y']} px")
+        if pixel_size is not None:
+            words.append(f"{pixel_size:.3g} um per px")
+        return ", ".join(words)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def _check(axes: str, shape: tuple[int, ...]) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.core.params import InstanceParams, NetworkParams
+from napari_unet.core.size import MOST_ENLARGED
+
+_BELIEVED = 3.0
 
 
 class ModelCard(BaseModel):
@@ -53,8 +56,30 @@ class ModelCard(BaseModel):
         """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""
         return pixel_size is not None and self.pixel_size is not None
 
+    def believes(self, pixel_size: float | None) -> bool:
+        """Whether ``pixel_size`` (um) and that of the training images, if both are known, are within 3x.
+
+        Beyond that one may be of another unit, or made up: cells that are found have to bear it out.
+        """
+        if pixel_size is None or self.pixel_size is None:
+            return True
+        return 1 / _BELIEVED <= pixel_size / self.pixel_size <= _BELIEVED
+
     def image_scale(self, pixel_size: float | None) -> float:
         """Return the factor by which an image of ``pixel_size`` (um, or None) is resized for the network."""
         if pixel_size is None or self.pixel_size is None:
             return self.scale
-        return self.scale * pixel_size / self.pixel_size
+        # What is enlarged further shows nothing more, and may not fit into memory.
+        return min(self.scale * pixel_size / self.pixel_size, max(self.scale, MOST_ENLARGED))
+
+    def explain_pixels(self, pixel_size: float | None) -> str:
+        """Say that the pixels of an image, of ``pixel_size`` in um, are not those of the training images."""
+        assert pixel_size is not None
+        assert self.pixel_size is not None
+        ratio = pixel_size / self.pixel_size
+        kind, times = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
+        return (
+            f"The image's pixels ({pixel_size:.3g} um) are {times:.0f} times {kind} than those that "
+            f"{self.name} has learnt ({self.pixel_size:.3g} um), and what was found does not bear that out: "
+            "check the pixel size, or choose another model."
+        )

@@ -28,9 +28,11 @@ REACH = 24  # px, how far labels are shifted to find a better place
 _NEAR = 4  # px, within which the best place counts as the right one
 _FAR = 12  # px, from which on outlines and edges agree by chance only
 _LEAST_DEVIATIONS = 4.0
+_PLAIN = 0.35  # mean rank of the edges under outlines from which on they agree beyond doubt; chance is 0
 _EDGE_SIGMA = 1.5
 _MOST_HOLES = 2
 _HOLLOW, _VERY_HOLLOW = 0.03, 0.15  # of an object with its holes filled
+_HUGE = 0.5  # of what was reviewed; such an object is hollow with two holes, however small they are
 _MOST_PLANES = 16
 
 
@@ -47,7 +49,7 @@ def check_corrections(corrections: Sequence[Correction]) -> None:
     if not cells:
         raise InputError("No cell is among what was reviewed: correct or mark at least one cell first.")
     step = -(-len(corrections) // _MOST_PLANES)
-    if _are_inverted(known[::step]):
+    if _are_inverted(known[::step], [reviewed for _, _, reviewed in corrections[::step]]):
         raise InputError(
             "Cells and background seem to be exchanged in the labels: cells must have numbers, background 0."
         )
@@ -61,28 +63,32 @@ def check_corrections(corrections: Sequence[Correction]) -> None:
     _check_place(corrections[::step])
 
 
-def _are_inverted(images: Sequence[Labels]) -> bool:
+def _are_inverted(images: Sequence[Labels], seen: Sequence[Mask]) -> bool:
     """Whether most of what is labelled has several holes in it, as background with cells in it has."""
     areas: list[tuple[int, bool]] = []
-    for labels in images:
+    for labels, reviewed in zip(images, seen, strict=True):
+        huge = _HUGE * np.count_nonzero(reviewed)
         boxes: Sequence[tuple[slice, ...] | None] = ndimage.find_objects(labels)
         for index, box in enumerate(boxes, start=1):
             if box is not None:
                 cell = labels[box] == index
-                areas.append((int(np.count_nonzero(cell)), _is_hollow(cell)))
+                area = int(np.count_nonzero(cell))
+                areas.append((area, _is_hollow(cell, *((0.0, 1) if area > huge else (_HOLLOW, _MOST_HOLES)))))
     return 2 * sum(area for area, hollow in areas if hollow) > sum(area for area, _ in areas)
 
 
-def _is_hollow(cell: Mask) -> bool:
+def _is_hollow(cell: Mask, share_allowed: float, number_allowed: int) -> bool:
+    """Whether a cell has more holes than are allowed, in number and in their share of it, or large ones."""
     holes = ndimage.binary_fill_holes(cell) & ~cell
     share = np.count_nonzero(holes) / np.count_nonzero(cell | holes)
-    many = share > _HOLLOW and ndimage.label(holes)[1] > _MOST_HOLES
+    many = share > share_allowed and ndimage.label(holes)[1] > number_allowed
     return bool(many or share > _VERY_HOLLOW)
 
 
 def _check_place(corrections: Sequence[Correction]) -> None:
     """Raise InputError if outlines agree with edges better elsewhere, or nowhere better than by chance."""
-    agreement = np.sum([_agree(*correction) for correction in corrections], axis=0)
+    parts = [_agree(*correction) for correction in corrections]
+    agreement = np.sum([part for part, _ in parts], axis=0) / max(sum(count for _, count in parts), 1)
     rows, columns = np.indices(agreement.shape) - REACH
     distance = np.maximum(np.abs(rows), np.abs(columns))
     best = np.unravel_index(int(agreement.argmax()), agreement.shape)
@@ -90,20 +96,22 @@ def _check_place(corrections: Sequence[Correction]) -> None:
     least = by_chance.mean() + _LEAST_DEVIATIONS * by_chance.std()
     here = agreement[distance <= _NEAR].max()
     there = agreement[best]
-    if here < there and there > least and distance[best] > _NEAR:
+    is_plain = there > min(least, _PLAIN)
+    if here < there and is_plain and distance[best] > _NEAR:
         down, right = -int(rows[best]), -int(columns[best])
         raise InputError(
             f"The labels seem to be shifted against the image, {down} px down and {right} px to the right: "
             "put them in their place."
         )
-    if here < least:
+    if here < least and not (here == there and is_plain):
         raise InputError(
             "The outlines of the labels do not lie on edges of the image: check that the labels belong to it."
         )
 
 
-def _agree(plane: NDArray[np.generic], labels: Labels, reviewed: Mask) -> Float64:
-    """Return how well outlines agree with edges for every shift of them by up to REACH px, (2 REACH + 1) ^ 2.
+def _agree(plane: NDArray[np.generic], labels: Labels, reviewed: Mask) -> tuple[Float64, int]:
+    """Return how well outlines agree with edges for every shift of them by up to REACH px, (2 REACH + 1) ^ 2,
+    and the number of their pixels.
 
     Edges are ranks, -0.5 to 0.5, of the gradient's magnitude, summed over outlines by a Fourier transform.
     """
@@ -118,4 +126,5 @@ def _agree(plane: NDArray[np.generic], labels: Labels, reviewed: Mask) -> Float6
     lines = fft.rfft2(outlines.astype(np.float32), shape)
     correlation = fft.irfft2(edges * np.conj(lines), shape)
     shifts = np.arange(-REACH, REACH + 1)
-    return np.asarray(correlation[np.ix_(shifts % shape[0], shifts % shape[1])], np.float64)
+    shifted = np.asarray(correlation[np.ix_(shifts % shape[0], shifts % shape[1])], np.float64)
+    return shifted, int(np.count_nonzero(outlines))

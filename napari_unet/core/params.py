@@ -222,6 +222,27 @@ class TrainParams(Params):
     augment: AugmentParams = AugmentParams(cell_contrast=1.0, invert=0.25, blank=0.05)
 
 
+class Effort(NamedTuple):
+    """How long to learn, as a choice: its name, and the seconds from the press to the new labels."""
+
+    title: str
+    seconds: float
+
+    @property
+    def duration(self) -> str:
+        """The time in words."""
+        minutes = round(self.seconds / 60)
+        return f"about {minutes} min" if minutes else f"about {self.seconds:.0f} s"
+
+
+EFFORTS = {
+    "quick": Effort("Quick", 20.0),
+    "normal": Effort("Normal", 60.0),
+    "thorough": Effort("Thorough", 300.0),
+}
+DEFAULT_EFFORT = "normal"
+
+
 class FineTuneParams(Params):
     """Learning from a user's corrections."""
 
@@ -229,7 +250,7 @@ class FineTuneParams(Params):
         None, title="Steps", ge=1, description="Weight updates; none means as many as the time allows."
     )
     seconds: float = Field(
-        60.0,
+        EFFORTS[DEFAULT_EFFORT].seconds,
         title="Effort",
         ge=1,
         le=3600,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.metrics import Scores, evaluate
+from napari_unet.core.pieces import assign_cells, number_blocks
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -15,28 +16,39 @@ Mask = NDArray[np.bool_]
 _BLOCK_CELLS = 2.0
 _SMALLEST_BLOCK = 32
 FEWEST_CELLS = 4
+MOST_FORGOTTEN = 0.15  # AP at IoU 0.5 on images that the old model knows
 
 
 def split_corrections(
-    labels: Sequence[Labels], reviewed: Sequence[Mask], *, held_out: float, cell_size: float, seed: int
+    labels: Sequence[Labels],
+    reviewed: Sequence[Mask],
+    *,
+    held_out: float,
+    cell_size: float,
+    seed: int,
+    eligible: Collection[int] | None = None,
 ) -> tuple[list[Mask], list[Mask]]:
     """Split reviewed pixels into those that teach and those that prove; one mask (Y, X) each per image.
 
     The image is cut into blocks about two cells (``cell_size``, px) wide; blocks are put aside at random
-    until they hold the share ``held_out`` of the reviewed cells. A cell goes wholly to the side of its
-    centre. With fewer than 4 reviewed cells or 2 blocks nothing is put aside: the proving masks are empty.
+    until they hold the share ``held_out`` of the reviewed cells, if given only in the images numbered in
+    ``eligible``. A cell goes wholly to the side of its centre. With fewer than 4 reviewed cells or 2 blocks
+    nothing is put aside: the proving masks are empty.
     """
     side = max(int(_BLOCK_CELLS * cell_size), _SMALLEST_BLOCK)
-    blocks = [_number_blocks(image.shape, side) for image in labels]
+    blocks = [number_blocks(image.shape, side, side) for image in labels]
     offset = np.cumsum([0, *(int(b.max()) + 1 for b in blocks)])
     blocks = [b + first for b, first in zip(blocks, offset, strict=False)]
     owners = [
-        _assign_cells(image, block, mask) for image, block, mask in zip(labels, blocks, reviewed, strict=True)
+        assign_cells(image, block, mask) for image, block, mask in zip(labels, blocks, reviewed, strict=True)
     ]
     cells = np.concatenate([cell_blocks for _, cell_blocks in owners])
     if len(cells) < FEWEST_CELLS:
         return list(reviewed), [np.zeros_like(mask) for mask in reviewed]
-    proving = _choose_blocks(cells, int(offset[-1]), max(1, round(held_out * len(cells))), seed)
+    may_prove = np.zeros(int(offset[-1]), bool)
+    for number in range(len(labels)) if eligible is None else eligible:
+        may_prove[offset[number] : offset[number + 1]] = True
+    proving = _choose_blocks(cells, may_prove, max(1, round(held_out * len(cells))), seed)
     prove = [mask & proving[owner] for mask, (owner, _) in zip(reviewed, owners, strict=True)]
     learn = [mask & ~aside for mask, aside in zip(reviewed, prove, strict=True)]
     if not any(mask.any() for mask in learn):
@@ -44,35 +56,14 @@ def split_corrections(
     return learn, prove
 
 
-def _number_blocks(shape: tuple[int, ...], side: int) -> NDArray[np.intp]:
-    rows, columns = (np.arange(size) // side for size in shape)
-    return rows[:, None] * (int(columns[-1]) + 1) + columns[None]
-
-
-def _assign_cells(
-    labels: Labels, blocks: NDArray[np.intp], reviewed: Mask
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the block of each pixel (Y, X), the same all over a cell, and of each reviewed cell."""
-    ids, index = np.unique(labels, return_inverse=True)
-    index = index.reshape(labels.shape)
-    weights = reviewed.ravel().astype(float)
-    counts = np.bincount(index.ravel(), weights, len(ids))
-    grid = np.indices(labels.shape).reshape(2, -1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        centres = [np.bincount(index.ravel(), weights * axis, len(ids)) / counts for axis in grid]
-    seen = (counts > 0) & (ids > 0)
-    rows, columns = (np.rint(centre[seen]).astype(np.intp) for centre in centres)
-    home = np.full(len(ids), -1, np.intp)
-    home[seen] = blocks[rows, columns]
-    return np.where(home[index] >= 0, home[index], blocks), home[seen]
-
-
-def _choose_blocks(cells: NDArray[np.intp], blocks: int, wanted: int, seed: int) -> Mask:
-    per_block = np.bincount(cells, minlength=blocks)
-    filled = np.random.default_rng(seed).permutation(np.flatnonzero(per_block))
-    chosen = np.zeros(blocks, bool)
+def _choose_blocks(cells: NDArray[np.intp], may_prove: Mask, wanted: int, seed: int) -> Mask:
+    per_block = np.bincount(cells, minlength=len(may_prove))
+    filled = np.random.default_rng(seed).permutation(np.flatnonzero((per_block > 0) & may_prove))
+    if not per_block[~may_prove].any():
+        filled = filled[:-1]  # one block must be left to teach
+    chosen = np.zeros(len(may_prove), bool)
     held = 0
-    for block in filled[:-1]:
+    for block in filled:
         if held >= wanted:
             break
         if held and held + per_block[block] > 2 * wanted:
@@ -106,3 +97,27 @@ def _restrict(prediction: Labels, truth: Labels, mask: Mask) -> Labels:
     meets = np.bincount(inside[truth > 0], minlength=len(whole)) > 0
     keep = (2 * seen >= whole) | meets
     return np.where(keep[inside], inside, 0).astype(np.int32)
+
+
+def judge(
+    before: Scores | None, after: Scores | None, known_before: float | None, known_after: float | None
+) -> tuple[bool, str]:
+    """Return whether a new model may take the place of the old one, and one sentence that says why.
+
+    ``before`` and ``after`` are their scores on held-out corrections, ``known_before`` and ``known_after``
+    their AP at IoU 0.5 on images that the old one knows; None where there is nothing to compare.
+    """
+    if known_before is not None and known_after is not None and known_before - known_after > MOST_FORGOTTEN:
+        return False, (
+            "The new model has forgotten too much of what the old one knew "
+            f"(AP {known_before:.2f} before, {known_after:.2f} after, on images that it knew): "
+            "the old one stays."
+        )
+    if before is None or after is None:
+        return True, "There are too few corrections to hold any out, so the new model could not be compared."
+    figures = (
+        f"mean AP {before.mean_ap:.2f} before, {after.mean_ap:.2f} after, on {after.objects} held-out cells"
+    )
+    if after.mean_ap < before.mean_ap:
+        return False, f"The new model is worse on held-out corrections ({figures}): the old one stays."
+    return True, f"The new model is at least as good on held-out corrections ({figures})."

@@ -54,6 +54,12 @@ def fit_scale(labels: Labels, scale: float, known: Range, target: float) -> floa
     return float(np.clip(target / size, MOST_SHRUNK, MOST_ENLARGED))
 
 
+def fits_range(labels: Labels, scale: float, known: Range | None) -> bool:
+    """Whether cells (Y, X) were found, and are as large as those learnt, ``known`` in px, at ``scale``."""
+    size = measure_typical_size(labels)
+    return size is not None and known is not None and known[0] <= size * scale <= known[1]
+
+
 def measure_confidence(foreground: NDArray[np.float32]) -> float:
     """Return how sure a network is of the foreground (Y, X) that it sees: the mean of |2p - 1|, 0 to 1.
 

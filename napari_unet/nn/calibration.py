@@ -69,7 +69,7 @@ class _Trial:
 
 
 def _safe_certainties(model: Model) -> tuple[float, ...]:
-    """Return the certainties from which on next to nothing is found in noise; the highest if there is none."""
+    """Return the certainties at which next to nothing is found in noise; the highest if there is none."""
     rng, shape = np.random.default_rng(0), (_NOISE_SIDE, _NOISE_SIDE, model.card.network.channels)
     noise = [plane for _ in range(2) for plane in (rng.normal(100, 10, shape), rng.poisson(3, shape))]
     for number, certainty in enumerate(CERTAINTIES):

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.budget import Budget
 from napari_unet.core.card import ModelCard
 from napari_unet.core.gates import check_corrections
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
 from napari_unet.core.params import FineTuneParams
+from napari_unet.core.pieces import cut_pieces
 from napari_unet.core.progress import Progress, Report
-from napari_unet.core.proof import score_reviewed, split_corrections
+from napari_unet.core.proof import judge
 from napari_unet.core.sampling import Sampler, TrainingImage, mix
 from napari_unet.core.size import Range, measure_object_size, measure_size_range
 from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.calibration import calibrate_instances
+from napari_unet.nn.cost import count_pixels, measure_pace
 from napari_unet.nn.predictor import Model
-from napari_unet.nn.rehearsal import rehearse
+from napari_unet.nn.proof import Proof, put_aside
+from napari_unet.nn.rehearsal import Exam, rehearse
 from napari_unet.nn.training import Trainer, cosine_rate
 from napari_unet.nn.unet import build_network, fit_tile
 
@@ -29,13 +33,18 @@ _TUNED = ", fine-tuned"
 _WARM_UP = 0.1
 _AVERAGE = 0.95
 _SEPARATION = (4.0, 5.0)
-_FEWEST_STEPS = 10
 _LOWEST_RATE = 0.1  # share of the learning rate that is left where the parent makes no mistake
-_SCORINGS_AFTER = 2  # the fitting of thresholds and the comparison cost about one scoring each
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
 _SCALE_TOLERANCE = 1.4
 _REHEARSED = 0.25  # of the tiles that are drawn
+_PROVING = 0.15  # of the time, for what the old model finds in held-out corrections
+_GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
+_GLANCE = 0.02  # of the time, at most, for one of them
+_MOST_GLANCED = 2  # images
+_SECONDS_PER_FIT = 10.0  # of the effort, for each image that thresholds are fitted to
+_UNCERTAINTY = 1.3  # by which what follows the learning may take longer than reckoned
+_SIDE_JOBS = 512 * 512  # px that could be predicted while the new network is compiled and saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +56,16 @@ class CorrectedPlane:
     reviewed: NDArray[np.bool_]
 
 
-Proof = Sequence[tuple[CorrectedPlane, NDArray[np.bool_]]]
-
-
 @dataclass(frozen=True)
 class FineTuneResult:
-    """A fine-tuned model and how it compares with its parent on corrections that neither learnt from.
+    """A fine-tuned model and how it compares with its parent on images that neither learnt from.
 
-    ``before`` and ``after`` are None where there were too few corrections to put any aside. ``accepted``
-    says that the new model is not worse; ``reason`` says why or why not, in one sentence.
+    ``before`` and ``after`` are scores on held-out corrections, None where there were too few to put any
+    aside. ``known_before`` and ``known_after`` are the AP at IoU 0.5 on rendered images that the parent
+    segments well, None where it knows none. ``accepted`` says that the new model is not worse; ``reason``
+    says why or why not, in one sentence. ``history`` has "step" and "loss" of every step, and the "score"
+    (mean AP on some held-out corrections) where it was measured. ``seconds`` and ``cpu_seconds`` are those of
+    all of it, ``learning_seconds`` those of all steps and ``step_seconds`` those of one.
     """
 
     model: Model
@@ -65,6 +75,11 @@ class FineTuneResult:
     reason: str
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    step_seconds: float | None = None
+    learning_seconds: float = 0.0
+    known_before: float | None = None
+    known_after: float | None = None
 
 
 def fine_tune_planes(
@@ -75,6 +90,7 @@ def fine_tune_planes(
     name: str,
     pixel_size: float | None = None,
     validation: Sequence[CorrectedPlane] = (),
+    next_planes: Sequence[tuple[int, ...]] = (),
     report: Report = lambda progress: None,
     started: float | None = None,
 ) -> FineTuneResult:
@@ -82,54 +98,133 @@ def fine_tune_planes(
 
     Part of the corrections is held out for the comparison, or ``validation`` serves. The better the parent
     does there, the lower the learning rate: what is right already is not to be unlearnt. The time limit
-    counts from ``started`` (perf_counter). What ``report`` raises ends the work; the parent stays as it was.
+    counts from ``started`` (perf_counter), and leaves time to segment planes of the shapes ``next_planes``
+    (Y, X) afterwards. What ``report`` raises ends the work; the parent stays as it was.
     InputError if the corrections cannot be right (see ``core.gates``).
     """
-    clock = perf_counter() if started is None else started
+    cpu, budget = process_time(), Budget(params, perf_counter() if started is None else started, perf_counter)
     check_corrections([(p.plane, p.labels, p.reviewed) for p in planes])
     scale = _choose_scale(parent.card, planes, pixel_size)
-    learn, proof = _put_aside(planes, params, validation)
     report(Progress(0.0, "Scoring the present model on held-out corrections"))
-    before_start = perf_counter()
-    before = _score(parent, pixel_size, proof)
-    deadline = clock + params.seconds - _SCORINGS_AFTER * (perf_counter() - before_start)
-    samples = [
-        TrainingImage(normalise(p.plane), p.labels, mask).resized(scale)
-        for p, mask in zip(planes, learn, strict=True)
-        if mask.any()
-    ]
+    told = _look_only_at(parent, scale)
+    teaching, proof = _hold_out(told, planes, validation, params, pixel_size, budget)
+    before = proof.score(proof.found)
+    report(Progress(0.0, "Looking at what the present model knows"))
+    exam, rehearsal = Exam.of(parent), rehearse(parent)
+    samples = [image.resized(scale) for image in teaching]
     card = _child_card(parent, name, scale, pixel_size, samples)
+    fitted = round(min(max(budget.seconds / _SECONDS_PER_FIT, 2), 16))
+    pace = measure_pace(parent)
+    budget.begin(pace * _count_work(card, proof, exam, [samples[:fitted], rehearsal[:fitted]], next_planes))
     rate = params.learning_rate * (1 if before is None else max(1 - before.mean_ap, _LOWEST_RATE))
     gentle = params.model_copy(update={"learning_rate": rate})
-    model, history = _learn(parent, card, samples, gentle, deadline, report)
+    glance = _plan_glances(card, proof, pace, budget)
+    learnt, history = _learn(parent, card, samples, rehearsal, gentle, budget, glance, report)
+    report(Progress(1.0, "Fitting the splitting of cells"))
+    model = calibrate_instances(learnt, [samples, rehearsal], most_images=fitted)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
-    after = _score(model, pixel_size, proof)
-    accepted, reason = _judge(before, after)
-    seconds = perf_counter() - clock
+    examined = _look_only_at(model, scale)
+    after, known = proof.score(proof.find(examined)), exam.grade(examined)
+    accepted, reason = judge(before, after, exam.before, known)
+    seconds, cpu = budget.elapsed, process_time() - cpu
     training = {
         "fine_tuned_on": _describe(planes),
         "steps": len(history),
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
         "seed": params.seed,
         "parent": {"name": parent.card.name, "data": parent.card.training.get("data", "")},
     }
-    scores = {"held_out": _summary(before, after)}
+    scores = {"held_out": _summary(before, after), "known": {"before": exam.before, "after": known}}
     model = replace(model, card=model.card.model_copy(update={"training": training, "scores": scores}))
-    return FineTuneResult(model, before, after, accepted, reason, history, seconds)
-
-
-def _put_aside(
-    planes: Sequence[CorrectedPlane], params: FineTuneParams, validation: Sequence[CorrectedPlane]
-) -> tuple[list[NDArray[np.bool_]], Proof]:
-    """Return the pixels of each plane that teach, and the planes with the pixels that prove."""
-    labels, reviewed = [p.labels for p in planes], [p.reviewed for p in planes]
-    if validation:
-        return reviewed, [(p, p.reviewed) for p in validation]
-    size = measure_object_size([np.where(m, x, 0) for x, m in zip(labels, reviewed, strict=True)])
-    learn, prove = split_corrections(
-        labels, reviewed, held_out=params.held_out, cell_size=size or 1, seed=params.seed
+    return FineTuneResult(
+        model,
+        before,
+        after,
+        accepted,
+        reason,
+        history,
+        seconds=seconds,
+        cpu_seconds=cpu,
+        step_seconds=budget.step_seconds,
+        learning_seconds=budget.learning_seconds,
+        known_before=exam.before,
+        known_after=known,
     )
-    return learn, [(p, mask) for p, mask in zip(planes, prove, strict=True) if mask.any()]
+
+
+def _look_only_at(model: Model, scale: float) -> Model:
+    """Return the model as one that looks at the scales that it knows and at one that fits these cells.
+
+    Without that it might search for the cells' size, which can take any time.
+    """
+    others = _other_scales(model.card, scale)
+    scales = [*(s for s in others if s != model.card.scale), *([scale] if model.card.scale in others else [])]
+    return replace(
+        model, card=model.card.model_copy(update={"size_range": None, "other_scales": tuple(scales)})
+    )
+
+
+def _hold_out(
+    parent: Model,
+    planes: Sequence[CorrectedPlane],
+    validation: Sequence[CorrectedPlane],
+    params: FineTuneParams,
+    pixel_size: float | None,
+    budget: Budget,
+) -> tuple[list[TrainingImage], Proof]:
+    """Return what teaches and what proves."""
+    pieces = _cut(planes)
+    if validation:
+        return pieces, Proof.of(parent, _cut(validation), pixel_size)
+    return put_aside(
+        parent,
+        pieces,
+        pixel_size=pixel_size,
+        held_out=params.held_out,
+        seed=params.seed,
+        allowance=_PROVING * budget.seconds,
+    )
+
+
+def _cut(planes: Sequence[CorrectedPlane]) -> list[TrainingImage]:
+    return [
+        piece for p in planes for piece in cut_pieces(TrainingImage(normalise(p.plane), p.labels, p.reviewed))
+    ]
+
+
+def _count_work(
+    card: ModelCard,
+    proof: Proof,
+    exam: Exam,
+    fitted: Sequence[Sequence[TrainingImage]],
+    next_planes: Sequence[tuple[int, ...]],
+) -> float:
+    """Return for how many pixels the new network is needed once it has learnt, other work included."""
+    seen = [image.labels.shape for image in proof.images]
+    user = sum(count_pixels(card, shape, proof.pixel_size) for shape in (*seen, *next_planes))
+    known = sum(count_pixels(card, labels.shape, None) for labels in exam.labels)
+    fit = sum(count_pixels(card, image.labels.shape, at=1.0) for kind in fitted for image in kind)
+    return _UNCERTAINTY * (user + known + fit + _SIDE_JOBS)
+
+
+def _plan_glances(
+    card: ModelCard, proof: Proof, pace: float, budget: Budget
+) -> Callable[[Model], float | None]:
+    """Return what scores the model while it learns, on as many of the images as there is time for."""
+    images, seconds = [], 0.0
+    for image in proof.images[:_MOST_GLANCED]:
+        seconds += pace * count_pixels(card, image.labels.shape, at=card.image_scale(proof.pixel_size))
+        if seconds <= _GLANCE * budget.seconds:
+            images.append(image)
+
+    def glance(model: Model) -> float | None:
+        at = model.card.image_scale(proof.pixel_size)
+        found = [model.label(model.predict_maps(image.image, scale=at), at) for image in images]
+        scores = proof.score(found) if found else None
+        return scores.mean_ap if scores else None
+
+    return glance
 
 
 def _describe(planes: Sequence[CorrectedPlane]) -> dict[str, int]:
@@ -187,14 +282,16 @@ def _learn(
     parent: Model,
     card: ModelCard,
     samples: Sequence[TrainingImage],
+    rehearsal: Sequence[TrainingImage],
     params: FineTuneParams,
-    deadline: float,
+    budget: Budget,
+    glance: Callable[[Model], float | None],
     report: Report,
 ) -> tuple[Model, list[dict[str, float]]]:
     keras.utils.set_random_seed(params.seed)
     network = build_network(card.network, dtype=fast_policy())
     network.set_weights(parent.network.get_weights())
-    rehearsal = rehearse(parent)
+    model = Model(network, card)
     largest = max(max(sample.labels.shape) for sample in samples)
     tile, margin = fit_tile(card.network, min(params.tile, largest + card.network.step))
     sampler = Sampler(
@@ -209,43 +306,28 @@ def _learn(
     )
     trainer = Trainer(network, sampler, average=_AVERAGE)
     history: list[dict[str, float]] = []
-    start = perf_counter()
+    scored: dict[str, float]  # goes with every report, since a window need not see them all
+    progress, glances, scored = 0.0, list(_GLANCES), {}
     try:
-        while (progress := _progress(trainer.step, start, deadline, params)) < 1:
+        while progress < 1:
             loss = trainer.update(cosine_rate(params.learning_rate, progress, _WARM_UP))
             history.append({"step": trainer.step, "loss": loss})
-            progress = _progress(trainer.step, start, deadline, params)
-            report(Progress(min(progress, 1.0), f"Learning, step {trainer.step}", dict(history[-1])))
+            progress = budget.note_step(trainer.step)
+            if glances and progress >= glances[0]:
+                glances = [part for part in glances if part > progress]
+                with trainer.averaged():
+                    score = glance(model)
+                if score is not None:
+                    history[-1]["score"] = score
+                    scored = {"score": score, "score_step": trainer.step}
+                budget.skip()
+            report(Progress(min(progress, 1.0), f"Learning, step {trainer.step}", history[-1] | scored))
         with trainer.averaged():
             weights = network.get_weights()
         network.set_weights(weights)
     finally:
         trainer.close()
-    report(Progress(1.0, "Fitting the splitting of cells"))
-    return calibrate_instances(Model(network, card), [samples, rehearsal]), history
-
-
-def _progress(step: int, start: float, deadline: float, params: FineTuneParams) -> float:
-    if params.steps is not None:
-        return step / params.steps
-    elapsed = (perf_counter() - start) / max(deadline - start, 1e-3)
-    return min(elapsed, 0.999) if step < _FEWEST_STEPS else elapsed
-
-
-def _score(model: Model, pixel_size: float | None, proof: Proof) -> Scores | None:
-    predictions = [model.predict(normalise(p.plane), pixel_size=pixel_size).labels for p, _ in proof]
-    return score_reviewed(predictions, [p.labels for p, _ in proof], [mask for _, mask in proof])
-
-
-def _judge(before: Scores | None, after: Scores | None) -> tuple[bool, str]:
-    if before is None or after is None:
-        return True, "There are too few corrections to hold any out, so the new model could not be compared."
-    figures = (
-        f"mean AP {before.mean_ap:.2f} before, {after.mean_ap:.2f} after, on {after.objects} held-out cells"
-    )
-    if after.mean_ap < before.mean_ap:
-        return False, f"The new model is worse on held-out corrections ({figures}): the old one stays."
-    return True, f"The new model is at least as good on held-out corrections ({figures})."
+    return model, history
 
 
 def _summary(before: Scores | None, after: Scores | None) -> dict[str, object]:

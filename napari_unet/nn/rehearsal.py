@@ -31,8 +31,16 @@ def rehearse(parent: Model) -> list[TrainingImage]:
 
     They are grey: none where ``parent`` looks at several channels.
     """
+    if parent.sha256 and parent.sha256 in _rehearsed:
+        return _rehearsed[parent.sha256]
     scenes = _render_scenes(_RADII, 100) if parent.card.network.channels == 1 else []
-    return [TrainingImage(image, labels, maps=parent.predict_maps(image)) for image, labels in scenes]
+    images = [TrainingImage(image, labels, maps=parent.predict_maps(image)) for image, labels in scenes]
+    _rehearsed.clear()
+    _rehearsed[parent.sha256] = images
+    return images
+
+
+_rehearsed: dict[str, list[TrainingImage]] = {}  # of the last parent, by its hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from napari_unet.app.files import read_labels, sample_path, write_labels
 from napari_unet.app.project import Project
 from napari_unet.app.worker import Worker
 from napari_unet.core.metrics import Scores, evaluate
+from napari_unet.core.params import DEFAULT_EFFORT, EFFORTS
 from napari_unet.ui.layers import visible_box
 from napari_unet.ui.panel import UNetPanel
 
@@ -166,7 +167,7 @@ def wrong_cells(truth: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> list
     return found
 
 
-def run_demo(viewer: Any, panel: UNetPanel, folder: Path, seconds: int) -> dict[str, Any]:
+def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: str) -> dict[str, Any]:
     """Do it all in an open window; return the scores that are also written to `folder`."""
     truth = read_labels(sample_path(f"{SAMPLE}_labels"))
     hands, session = Hands(viewer), panel.session
@@ -207,7 +208,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, seconds: int) -> dict[
     corrected, counts = labels().data.copy(), panel.step2.counts.text()
     seconds_of_correcting = time.monotonic() - started
     shoot("4-reviewed")
-    panel.step3.seconds.setValue(seconds)
+    panel.step3.effort.setCurrentIndex(panel.step3.effort.findData(effort))
     hands.click(panel.step3.fine_tune)
     wait_for(lambda: len(panel.step3.plot.points) > 5 or session.run is None, "the learning")
     shoot("5-learning")
@@ -252,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 if the loop came to its end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where screenshots, labels and scores go")
-    parser.add_argument("--seconds", type=int, default=60, help="how long to learn")
+    parser.add_argument("--effort", choices=EFFORTS, default=DEFAULT_EFFORT, help="how long to learn")
     parser.add_argument("--model", type=Path, help="a model file to begin with")
     options = parser.parse_args(arguments)
     import napari
@@ -273,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     viewer.window.show()
     viewer.open_sample("napari-unet", SAMPLE)
     try:
-        scores = run_demo(viewer, panel, folder, options.seconds)
+        scores = run_demo(viewer, panel, folder, options.effort)
     finally:
         viewer.close()
         QTest.qWait(100)

@@ -7,6 +7,7 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import (
+    QComboBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -14,14 +15,16 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
 )
 
+from napari_unet.app.pace import Pace
 from napari_unet.app.trial import Trial
-from napari_unet.core.params import FineTuneParams
+from napari_unet.core.params import DEFAULT_EFFORT, EFFORTS, FineTuneParams
+from napari_unet.core.progress import Progress
+from napari_unet.ui.images_used import ImagesUsed
 from napari_unet.ui.plot import LossPlot
 
 ROWS = (
@@ -40,7 +43,10 @@ class FineTuneStep(QGroupBox):
 
     def __init__(self) -> None:
         super().__init__("3  Fine-tune")
-        self.seconds = _effort()
+        self.effort = _effort()
+        self.estimate = QLabel(objectName="estimate")
+        self.estimate.setWordWrap(True)
+        self.images = ImagesUsed()
         self.fine_tune = QPushButton("Fine-tune from corrections", objectName="fine_tune")
         self.fine_tune.setToolTip(
             "Let the network learn from what you reviewed, and from nothing else (Shift-T)"
@@ -49,33 +55,60 @@ class FineTuneStep(QGroupBox):
         self.reason.setWordWrap(True)
         self.plot = LossPlot()
         self.scores = ScoreTable()
+        self.known = QLabel(objectName="known")
+        self.known.setWordWrap(True)
+        self.known.setToolTip(
+            "AP at IoU 0.5 on drawn images that the old model segments well and that were not learnt from: "
+            "a fall means that it forgets other kinds of images"
+        )
+        self.compare = QPushButton("Compare", objectName="compare")
+        self.compare.setToolTip("Show what you see now under the old and the new model, side by side")
         self.keep = QPushButton("Keep", objectName="keep")
         self.roll_back = QPushButton("Roll back", objectName="roll_back")
-        form = QFormLayout()
-        form.addRow("Learn for", self.seconds)
-        decision = QHBoxLayout()
-        decision.addWidget(self.keep)
-        decision.addWidget(self.roll_back)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.fine_tune)
-        layout.addWidget(self.reason)
-        layout.addWidget(self.plot)
-        layout.addWidget(self.scores)
-        layout.addLayout(decision)
+        self._lay_out()
+        self._pace: Pace | None = None
+        self.effort.currentIndexChanged.connect(lambda: self.show_pace(self._pace))
+        self.show_pace(None)
         self.show_trial(None)
+
+    @property
+    def seconds(self) -> float:
+        """How long to learn, from the press of the button to the new labels."""
+        return EFFORTS[self.effort.currentData()].seconds
+
+    def show_pace(self, pace: Pace | None) -> None:
+        """Say what the chosen effort will take, as far as it is known."""
+        self._pace = pace
+        text = EFFORTS[self.effort.currentData()].duration
+        if pace is not None:
+            text += f": ~{pace.count_steps(self.seconds)} steps on this machine"
+        self.estimate.setText(text)
 
     def show_reason(self, reason: str) -> None:
         """Say why the button cannot be pressed now; nothing where it can."""
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
 
+    def show_progress(self, progress: Progress) -> None:
+        """Continue the curves."""
+        step = progress.values.get("step", 0)
+        if "loss" in progress.values:
+            self.plot.add(step, progress.values["loss"])
+        if "score" in progress.values:
+            self.plot.add_score(progress.values["score_step"], progress.values["score"])
+
     def show_trial(self, trial: Trial | None) -> None:
         """Show what a fine-tuning brought, and the decision that is due."""
-        self.keep.setVisible(trial is not None)
-        self.roll_back.setVisible(trial is not None)
+        for widget in (self.compare, self.keep, self.roll_back):
+            widget.setVisible(trial is not None)
         self.plot.setVisible(trial is not None or bool(self.plot.points))
         self.scores.show_result(trial.result if trial is not None else None)
+        before, after = (
+            (trial.result.get(f"known_{when}") if trial is not None else None) for when in ("before", "after")
+        )
+        self.known.setVisible(before is not None and after is not None)
+        if before is not None and after is not None:
+            self.known.setText(f"On images it knew: {before:.2f} → {after:.2f}")
         if trial is None:
             return
         good = trial.accepted
@@ -83,6 +116,19 @@ class FineTuneStep(QGroupBox):
         self.roll_back.setText("Roll back" if good else "Discard")
         self.keep.setToolTip(f"Use '{trial.model.stem}' from now on, and offer it in the list of models")
         self.roll_back.setToolTip(f"Go back to '{trial.parent.stem}' and its labels; corrections stay")
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow("Effort", self.effort)
+        form.addRow("", self.estimate)
+        decision = QHBoxLayout()
+        for button in (self.compare, self.keep, self.roll_back):
+            decision.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        for widget in (self.images, self.fine_tune, self.reason, self.plot, self.scores, self.known):
+            layout.addWidget(widget)
+        layout.addLayout(decision)
 
 
 class ScoreTable(QTableWidget):
@@ -141,12 +187,10 @@ def read_score(scores: dict[str, Any], name: str) -> float:
     return float(scores[name])
 
 
-def _effort() -> QSpinBox:
-    field = FineTuneParams.model_fields["seconds"]
-    spin = QSpinBox(objectName="effort")
-    spin.setRange(5, 3600)
-    spin.setSingleStep(30)
-    spin.setSuffix(" s")
-    spin.setValue(int(field.default))
-    spin.setToolTip(field.description or "")
-    return spin
+def _effort() -> QComboBox:
+    choice = QComboBox(objectName="effort")
+    for name, effort in EFFORTS.items():
+        choice.addItem(f"{effort.title} - {effort.duration}", name)
+    choice.setCurrentIndex(choice.findData(DEFAULT_EFFORT))
+    choice.setToolTip(FineTuneParams.model_fields["seconds"].description or "")
+    return choice

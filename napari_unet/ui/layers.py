@@ -1,4 +1,4 @@
-"""Between napari's layers and the session: a layer carries the key of its image, and nothing else of ours."""
+"""Between napari's layers and the session: a layer carries the key of its image or its file; that is all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import QTimer
 
 from napari_unet.app.calibration import MICROMETRES
 from napari_unet.app.opened import Index, OpenImage, Source
@@ -16,6 +17,7 @@ from napari_unet.core.corrections import Box
 from napari_unet.core.queue import Place
 
 METADATA = "napari-unet"
+_BRUSH_GONE = 200  # ms, in which the canvas is painted again
 _SHARE = 1 / 5  # of the canvas, that a place takes
 _LEAST_SHARE, _MOST_SHARE = 1 / 10, 1 / 2
 _LEAST_SIDE = 16  # px; what is smaller is shown as if it were so large
@@ -34,7 +36,7 @@ def source_of(layer: Image) -> Source:
         data=layer.data[0] if layer.multiscale else layer.data,
         axes=_axes(layer),
         rgb=layer.rgb,
-        path=layer.source.path,
+        path=layer.source.path or key_of(layer, "path"),
         pixel_size=_pixel_size(layer),
     )
 
@@ -70,6 +72,17 @@ def replace_labels(layer: Labels, image: OpenImage, labels: np.ndarray) -> None:
     layer.editable = True
     layer.mode = mode
     layer.features = features_of(image)
+
+
+def remove_soon(viewer: Any, layer: Labels) -> None:
+    """Take a layer away as soon as the brush is gone from the canvas: OpenGL drivers crash if it is not."""
+
+    def remove() -> None:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
+
+    layer.mode, layer.name = "pan_zoom", f"{layer.name} (put away)"
+    QTimer.singleShot(_BRUSH_GONE, remove)
 
 
 def features_of(image: OpenImage) -> dict[str, np.ndarray]:

@@ -9,11 +9,8 @@ from typing import Any
 
 from qtpy.QtCore import QEvent, QFileSystemWatcher, Qt, QTimer
 from qtpy.QtWidgets import (
-    QApplication,
-    QDockWidget,
     QFileDialog,
     QHBoxLayout,
-    QMainWindow,
     QPushButton,
     QSplitter,
     QTreeWidgetItem,
@@ -32,8 +29,8 @@ from napari_unet.app.session import Session
 from napari_unet.app.worker import Worker
 from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Cancelled
+from napari_unet.ui.dock import find_panel, join_panel
 from napari_unet.ui.model_list import Comparison, ModelTree
-from napari_unet.ui.panel import UNetPanel
 from napari_unet.ui.run import Poster, Sentence
 from napari_unet.ui.style import PANEL
 
@@ -194,15 +191,7 @@ class ModelsView(QWidget):
         self.destroyed.connect(_ending((self._background, self._checks), self._own_workers))
 
     def _join_panel(self) -> None:
-        """Take the panel's place in its dock area, as a tab, instead of the little room below it."""
-        window, panel = self.window(), self._panel()
-        if not isinstance(window, QMainWindow) or panel is None or panel.window() is not window:
-            return
-        mine, other = self.parent(), panel.parent()
-        docked = isinstance(mine, QDockWidget) and isinstance(other, QDockWidget)
-        if docked and window.dockWidgetArea(mine) == window.dockWidgetArea(other):
-            window.tabifyDockWidget(other, mine)
-            mine.raise_()
+        join_panel(self, find_panel(self.viewer))
 
     def _find_folder(self, project: Project | None) -> Path:
         session = self._session()
@@ -212,13 +201,8 @@ class ModelsView(QWidget):
             self._refuse(str(error))
             return models_folder()
 
-    def _panel(self) -> UNetPanel | None:
-        """Return the panel that is open in the same viewer."""
-        panels = (widget for widget in QApplication.allWidgets() if isinstance(widget, UNetPanel))
-        return next((p for p in panels if p.viewer is self.viewer and not p.session.closed), None)
-
     def _session(self) -> Session | None:
-        panel = self._panel()
+        panel = find_panel(self.viewer)
         return panel.session if panel is not None else None
 
     def _find_worker(self) -> Worker:

@@ -7,11 +7,10 @@ from threading import Thread
 from typing import Any
 
 from napari.layers import Image, Labels, Layer
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_unet.app.files import PHOTO_ENDINGS, TIFF_ENDINGS
 from napari_unet.app.opened import OpenImage
 from napari_unet.app.project import Project
 from napari_unet.app.runner import Activity
@@ -21,23 +20,24 @@ from napari_unet.core.corrections import Box
 from napari_unet.core.progress import Progress
 from napari_unet.core.queue import Place
 from napari_unet.ui import layers as shown
+from napari_unet.ui.compare import Comparer
 from napari_unet.ui.correct import CorrectStep
 from napari_unet.ui.edits import EditWatch
 from napari_unet.ui.finetune import FineTuneStep
 from napari_unet.ui.guide import explain_no_learning, find_next_step, greet
+from napari_unet.ui.opening import ask_for_images, open_images
 from napari_unet.ui.overlay import ReviewedOverlay
 from napari_unet.ui.preload import preload, spare_the_first_labels
-from napari_unet.ui.run import Poster, RunBar
+from napari_unet.ui.run import Poster, RunBar, paint_later
+from napari_unet.ui.scroll import ScrollColumn
 from napari_unet.ui.segment import SegmentStep
-from napari_unet.ui.style import PANEL
+from napari_unet.ui.style import PANEL, set_look
 from napari_unet.ui.tools import TOOLS, ToolBox
 
-WIDTH = 320
 KEYS = {
     **{"Shift-S": "segment", "Shift-N": "next_to_fix", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},
     **{tool.key: tool.name for tool in TOOLS},
 }
-_TURN = 10  # ms
 
 
 class UNetPanel(QWidget):
@@ -53,14 +53,11 @@ class UNetPanel(QWidget):
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         poster = Poster(self)
         self.session = Session(project or Project.open(), worker or Worker(), poster.post, poster.post_gently)
-        self.run_bar, self.step1, self.step2, self.step3 = (
-            RunBar(),
-            SegmentStep(),
-            CorrectStep(),
-            FineTuneStep(),
-        )
+        self.run_bar = RunBar()
+        self.step1, self.step2, self.step3 = SegmentStep(), CorrectStep(), FineTuneStep()
         self.overlay = ReviewedOverlay(self.viewer)
         self.watch = EditWatch(self.viewer, self.session.images, self)
+        self.comparer = Comparer(self.viewer, self.session, self.watch, self)
         self.tools = ToolBox(self.viewer, self.watch, self.session.images)
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
         self._refresh_timer.timeout.connect(self.refresh)
@@ -116,15 +113,12 @@ class UNetPanel(QWidget):
         image = self.image
         if image is not None and self.step3.fine_tune.isEnabled():
             self.step3.plot.clear()
-            seconds = float(self.step3.seconds.value())
-            self.session.fine_tune(image.key, channel=self.step1.channel_number, seconds=seconds)
+            channel = self.step1.channel_number
+            self.session.fine_tune(image.key, channel=channel, seconds=self.step3.seconds)
 
     def open_files(self) -> None:
-        """Ask for image files and let napari open them."""
-        endings = " ".join(f"*{ending}" for ending in TIFF_ENDINGS + PHOTO_ENDINGS)
-        names, _ = QFileDialog.getOpenFileNames(self, "Open images", "", f"Images ({endings})")
-        for name in names:
-            self.viewer.open(name, plugin=None)
+        """Ask for image files and show them."""
+        open_images(self.viewer, ask_for_images(self), self.session.runner)
 
     def refresh(self) -> None:
         """Show the session as it is now."""
@@ -133,28 +127,35 @@ class UNetPanel(QWidget):
         learning = session.runner.activity is Activity.LEARNING
         entry = session.model_entry
         self.step1.show_models(session.models, session.model)
-        self.step1.show_grid(image.grid if image else None, entry.card.network.channels if entry else 1)
-        self.step1.segment.setEnabled(layer is not None and session.model is not None and not busy)
+        self.step1.show_image(image, entry.card.network.channels if entry else 1)
+        self.step1.axes.field.setEnabled(not busy)
+        ready = layer is not None and session.model is not None and not self.step1.axes.problem
+        self.step1.segment.setEnabled(ready and not busy)
         self.step2.show_image(image)
         self.tools.image = image
         reason = explain_no_learning(image)
         self.step3.fine_tune.setEnabled(not reason and not busy)
         self.step3.show_reason(reason)
         self.step3.show_trial(None if learning else session.trial)
-        self.step3.keep.setEnabled(not busy)
-        self.step3.roll_back.setEnabled(not busy)
+        for button in (self.step3.compare, self.step3.keep, self.step3.roll_back):
+            button.setEnabled(not busy)
+        self.step3.show_pace(session.pace)
+        self.step3.images.show_teachers(session.teachers.known)
+        self.comparer.refresh()
         self.step3.plot.setVisible(bool(self.step3.plot.points) or learning)
         if busy:
             self.run_bar.show_busy()
         else:
             self.run_bar.show_idle()
         hint, pointed = find_next_step(session, image, has_layer=layer is not None)
+        if self.step1.axes.problem and not busy:
+            hint, pointed = "Next: mend the axes, or press Escape.", "axes"
         self.run_bar.say(session.notice or greet(session), hint, is_error=session.is_error)
         if image is not None and image.review is not None and self.overlay.layer is None:
             with signals_blocked(self.step2.show_reviewed):  # the user has removed the layer
                 self.step2.show_reviewed.setChecked(False)
         for candidate in (self.step1.segment, self.step2.next_to_fix, self.step3.fine_tune, self.step3.keep):
-            _point_at(candidate, pointed=candidate.objectName() == pointed)
+            set_look(candidate, "next", candidate.objectName() == pointed)
 
     def event(self, event: QEvent | None) -> bool:
         """Go away for good when napari takes the panel out of its dock."""
@@ -180,20 +181,18 @@ class UNetPanel(QWidget):
         for step in (self.step1, self.step2, self.step3):
             column.addWidget(step)
         column.addStretch()
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(steps)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.run_bar)
-        layout.addWidget(scroll, 1)
-        self.setMinimumWidth(WIDTH)
+        layout.addWidget(ScrollColumn(steps), 1)
         self.setStyleSheet(PANEL)
 
     def _connect_controls(self) -> None:
         self.step1.open.clicked.connect(self.open_files)
         self.step1.image.currentIndexChanged.connect(self._choose)
+        self.step1.axes.named.connect(self._name_axes)
+        self.step1.axes.edited.connect(self.refresh)
+        self.step1.channel_chosen.connect(self._choose_channel)
         self.step1.model.activated.connect(self._use_model)
         self.step1.segment.clicked.connect(self.segment)
         self.run_bar.cancel.clicked.connect(self.session.runner.cancel)
@@ -204,6 +203,8 @@ class UNetPanel(QWidget):
         self.step2.unmark.clicked.connect(self.unmark)
         self.step2.show_reviewed.toggled.connect(self._show_overlay)
         self.step3.fine_tune.clicked.connect(self.fine_tune)
+        self.step3.compare.clicked.connect(self.comparer.open)
+        self.step3.images.chosen.connect(self.session.teachers.choose)
         self.step3.keep.clicked.connect(self.session.keep)
         self.step3.roll_back.clicked.connect(self.session.roll_back)
 
@@ -212,6 +213,7 @@ class UNetPanel(QWidget):
         runner.changed.connect(self._refresh_soon)
         runner.progress.connect(self._show_progress)
         images.labels_replaced.connect(self._show_labels)
+        images.put_away.connect(self._hide_labels)
         images.measured.connect(self._show_features)
         images.reviewed.connect(self._tint)
         images.visited.connect(self._look_at)
@@ -236,6 +238,15 @@ class UNetPanel(QWidget):
         path: Path | None = self.step1.model.currentData()
         if path is not None:
             self.session.use_model(path)
+
+    def _name_axes(self, axes: str | None) -> None:
+        if self.layer is not None:
+            self.session.images.name_axes(shown.source_of(self.layer), axes)
+
+    def _choose_channel(self) -> None:
+        if self.image is not None:
+            self.image.channel = self.step1.channel_number
+        self.refresh()
 
     def _fill_images(self, _event: object = None) -> None:
         layers, before = shown.image_layers(self.viewer), self.step1.layer
@@ -292,7 +303,7 @@ class UNetPanel(QWidget):
         if layer is None and over is not None:
             layer = shown.make_labels(over, image, labels)
             layer.name = shown.free_name(self.viewer, layer.name)
-            self._paint_later()
+            paint_later(self)
             self.viewer.layers.insert(self.viewer.layers.index(over) + 1, layer)
             self.viewer.layers.selection.active = layer
             self.watch.add(layer)
@@ -301,13 +312,12 @@ class UNetPanel(QWidget):
             shown.replace_labels(layer, image, labels)
         self._show_overlay()
 
-    def _paint_later(self) -> None:
-        """Paint what changes now in a turn of the event loop of its own, so that no turn is long."""
-        window, timer = self.window(), QTimer(self, singleShot=True)
-        window.setUpdatesEnabled(False)
-        timer.timeout.connect(lambda: window.setUpdatesEnabled(True))
-        timer.timeout.connect(timer.deleteLater)
-        timer.start(_TURN)
+    def _hide_labels(self, key: str) -> None:
+        layer = self.watch.find(key)
+        if layer is not None:
+            self.overlay.hide()
+            self.watch.remove(layer)
+            shown.remove_soon(self.viewer, layer)
 
     def _show_features(self, key: str) -> None:
         layer = self.watch.find(key)
@@ -321,8 +331,7 @@ class UNetPanel(QWidget):
 
     def _show_progress(self, progress: Progress) -> None:
         self.run_bar.show_progress(progress)
-        if "loss" in progress.values:
-            self.step3.plot.add(progress.values.get("step", 0), progress.values["loss"])
+        self.step3.show_progress(progress)
 
     def _show_overlay(self) -> None:
         image, layer = self.image, self.layer
@@ -351,13 +360,6 @@ class UNetPanel(QWidget):
             self.session.runner.refuse("The image is out of view: move back to it, then mark what you see.")
 
 
-def _point_at(button: QPushButton, *, pointed: bool) -> None:
-    if bool(button.property("next")) != pointed:
-        button.setProperty("next", pointed)
-        button.style().unpolish(button)
-        button.style().polish(button)
-
-
 def _pressing(button: QPushButton) -> Any:
     def press(_viewer: Any) -> None:
         button.click()
@@ -372,7 +374,7 @@ def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> 
         runner, images = session.runner, session.images
         shown_here = (
             *(runner.changed, runner.progress),
-            *(images.labels_replaced, images.measured, images.reviewed, images.visited),
+            *(images.labels_replaced, images.put_away, images.measured, images.reviewed, images.visited),
         )
         for signal in shown_here:
             signal.disconnect()

@@ -1,4 +1,4 @@
-"""The learning curve, painted as it grows."""
+"""The learning curves, painted as they grow."""
 
 from __future__ import annotations
 
@@ -10,30 +10,45 @@ from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPolyg
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 LINE = QColor("#009E73")
+SCORE = QColor("#E69F00")
 _MARGIN = 6
+_DOT = 2.5
 _SMOOTHING = 0.9
 _MOST_POINTS = 600
 
 
 class LossPlot(QWidget):
-    """Loss over steps: single steps faint, their running mean as a line, numbers on both axes."""
+    """Loss and score over steps, with numbers on the axes.
+
+    Single losses are faint, their running mean is a line. The score, where it was measured, is on held-out
+    corrections; the plot's height is from 0 to 1.
+    """
 
     def __init__(self) -> None:
         super().__init__(objectName="loss_plot")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip("How far the network is from your corrections while it learns: lower is better")
+        self.setToolTip(
+            "Loss: how far the network is from your corrections while it learns; lower is better.\n"
+            "Score: how well it does on corrections that it does not learn from, 0 to 1; higher is better."
+        )
         self._steps: list[float] = []
         self._losses: list[float] = []
         self._means: list[float] = []
+        self._scores: list[tuple[float, float]] = []
 
     @property
     def points(self) -> list[tuple[float, float]]:
         """The (step, loss) pairs shown."""
         return list(zip(self._steps, self._losses, strict=True))
 
+    @property
+    def scores(self) -> list[tuple[float, float]]:
+        """The (step, score) pairs shown."""
+        return list(self._scores)
+
     def clear(self) -> None:
-        """Begin a new curve."""
-        self._steps, self._losses, self._means = [], [], []
+        """Begin new curves."""
+        self._steps, self._losses, self._means, self._scores = [], [], [], []
         self.update()
 
     def add(self, step: float, loss: float) -> None:
@@ -45,6 +60,12 @@ class LossPlot(QWidget):
         self._losses.append(loss)
         self._means.append(mean)
         self.update()
+
+    def add_score(self, step: float, score: float) -> None:
+        """Continue the curve of scores; one that is there already may come again."""
+        if (step, score) not in self._scores[-1:]:
+            self._scores.append((step, score))
+            self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Return a size that fits a narrow dock."""
@@ -76,6 +97,18 @@ class LossPlot(QWidget):
         for values, pen in ((self._losses, QPen(_faded(LINE, 90), 1)), (self._means, QPen(LINE, 2))):
             painter.setPen(pen)
             painter.drawPolyline(_curve(self._steps, values, area, last, top))
+        self._paint_scores(painter, area, last)
+
+    def _paint_scores(self, painter: QPainter, area: QRectF, last: float) -> None:
+        if not self._scores:
+            return
+        steps, scores = zip(*self._scores, strict=True)
+        curve = _curve(steps, scores, area, last, 1.0)
+        painter.setPen(QPen(SCORE, 2))
+        painter.drawPolyline(curve)
+        painter.setBrush(SCORE)
+        for point in curve:
+            painter.drawEllipse(point, _DOT, _DOT)
 
     def _paint_numbers(
         self, painter: QPainter, area: QRectF, metrics: QFontMetrics, top: float, last: float
@@ -90,7 +123,11 @@ class LossPlot(QWidget):
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, "step")
         painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"{last:.0f}")
         box = QRectF(area.left(), area.top(), area.width(), height)
+        painter.setPen(LINE)
         painter.drawText(box, right, f"loss {_number(self._means[-1])}")
+        if self._scores:
+            painter.setPen(SCORE)
+            painter.drawText(box.translated(0, height), right, f"score {self._scores[-1][1]:.2f}")
 
 
 def _curve(

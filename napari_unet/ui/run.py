@@ -19,7 +19,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.core.progress import Progress
+from napari_unet.ui.style import set_look
 
+_TURN = 10  # ms
 _STROKE_POLL = 30  # ms between looks at whether the mouse button is still down
 
 
@@ -54,17 +56,29 @@ class Poster(QObject):
         function()
 
 
-class RunBar(QWidget):
-    """One sentence that says what is happening, one that says what to do next, a bar and Cancel."""
+def paint_later(widget: QWidget) -> None:
+    """Paint what changes now in a turn of the event loop of its own, so that no turn is long."""
+    window, timer = widget.window(), QTimer(widget, singleShot=True)
+    window.setUpdatesEnabled(False)
+    timer.timeout.connect(lambda: window.setUpdatesEnabled(True))
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(_TURN)
 
-    def __init__(self) -> None:
+
+class RunBar(QWidget):
+    """One sentence that says what is happening, one that says what to do next, a bar and Cancel.
+
+    Their object names begin with `prefix`.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
         super().__init__()
-        self.status = Sentence("status")
-        self.hint = Sentence("hint")
-        self.bar = QProgressBar(objectName="progress")
+        self.status = Sentence(f"{prefix}status")
+        self.hint = Sentence(f"{prefix}hint")
+        self.bar = QProgressBar(objectName=f"{prefix}progress")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
-        self.cancel = QPushButton("Cancel", objectName="cancel")
+        self.cancel = QPushButton("Cancel", objectName=f"{prefix}cancel")
         self.cancel.setToolTip("Stop; everything stays as it was before")
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
@@ -122,7 +136,4 @@ class Sentence(QLabel):
     def say(self, sentence: str, *, is_error: bool = False) -> None:
         """Show a sentence."""
         self.setText(sentence)
-        if bool(self.property("error")) != is_error:
-            self.setProperty("error", is_error)
-            self.style().unpolish(self)
-            self.style().polish(self)
+        set_look(self, "error", is_error)

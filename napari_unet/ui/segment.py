@@ -6,26 +6,52 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari.layers import Image
-from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from napari_unet.app.models import ModelEntry
-from napari_unet.core.axes import PlaneGrid
+from napari_unet.app.opened import OpenImage
+from napari_unet.core.axes import Channels
+from napari_unet.ui.axes import AxesEditor
 
 Choice = tuple[str, object]
 
+SEVERAL = "several"
+_MOST_ROWS = 4
+
 
 class SegmentStep(QGroupBox):
-    """The controls of step 1; they show what they are told and hold nothing."""
+    """The controls of step 1; they show what they are told and hold nothing.
+
+    `channel_chosen()` is emitted when the user chooses other channels.
+    """
+
+    channel_chosen = Signal()
 
     def __init__(self) -> None:
         super().__init__("1  Segment")
-        self.image = _combo("image", "The image to segment: it follows the layer you select")
+        self.image = make_combo("image", "The image to segment: it follows the layer you select")
         self.open = QPushButton("Open…", objectName="open")
         self.open.setToolTip("Open an image file")
-        self.model = _combo("model", "What kind of cells the network looks for")
-        self.channel = _combo("channel", "The channel that shows the cells")
-        self.scope = _combo("scope", "Segment the plane that you see, or all planes of the stack")
+        self.model = make_combo("model", "What kind of cells the network looks for")
+        self.axes = AxesEditor()
+        self.channel = make_combo("channel", "The channel that shows the cells")
+        self.channels = QListWidget(objectName="channels")
+        self.channels.setToolTip("The mean of these channels is looked at, each scaled to its own brightness")
+        self.channel.currentIndexChanged.connect(self._choose_channel)
+        self.channels.itemChanged.connect(self._tick_channel)
+        self.scope = make_combo("scope", "Segment the plane that you see, or all planes of the stack")
         self.segment = QPushButton("Segment", objectName="segment")
         self.segment.setToolTip("Find the cells (Shift-S)")
         first = QHBoxLayout()
@@ -34,8 +60,10 @@ class SegmentStep(QGroupBox):
         self._form = QFormLayout()
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._form.addRow("Image", first)
+        self._form.addRow("Axes", self.axes)
         self._form.addRow("Model", self.model)
         self._form.addRow("Channel", self.channel)
+        self._form.addRow("", self.channels)
         self._form.addRow("Planes", self.scope)
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
@@ -48,9 +76,12 @@ class SegmentStep(QGroupBox):
         return self.image.currentData()
 
     @property
-    def channel_number(self) -> int | None:
-        """The channel that is chosen, None for all of them, or where there is only one."""
-        return self.channel.currentData() if self.channel.count() else None
+    def channel_number(self) -> Channels:
+        """The channel that is chosen, several to combine, None for all of them or where there is only one."""
+        chosen: Channels | str = self.channel.currentData() if self.channel.count() else None
+        if chosen == SEVERAL:
+            return tuple(row for row, item in enumerate(self._ticks()) if item.checkState() == _TICKED)
+        return chosen  # type: ignore[return-value]
 
     @property
     def whole_stack(self) -> bool:
@@ -63,28 +94,68 @@ class SegmentStep(QGroupBox):
 
     def show_models(self, entries: Sequence[ModelEntry], chosen: Path | None) -> None:
         """Offer these models."""
-        show_choices(self.model, [(_title(entry), entry.path) for entry in entries], chosen)
-        for row, entry in enumerate(entries):
-            self.model.setItemData(row, entry.card.description or str(entry.path), _TOOLTIP)
+        show_models(self.model, entries, chosen)
 
-    def show_grid(self, grid: PlaneGrid | None, wanted_channels: int) -> None:
-        """Offer the channels of an image, where it has any, and its planes, where it is a stack.
+    def show_image(self, image: OpenImage | None, wanted_channels: int) -> None:
+        """Show what an image is taken for; offer its channels, where it has any, and the planes of a stack.
 
-        `wanted_channels` is how many the model takes at once.
+        `wanted_channels` is how many the model takes at once. None is an image that is not open yet.
         """
-        choices = _channels(grid, wanted_channels)
-        show_choices(self.channel, choices, self.channel.currentData())
-        self._show_row(self.channel, bool(choices))
-        is_stack = grid is not None and any(size > 1 for size in grid.stack_shape)
+        chosen = image.channel if image is not None else None
+        several = isinstance(chosen, tuple)
+        names = _name_channels(image)
+        show_choices(self.channel, _channels(image, names, wanted_channels), SEVERAL if several else chosen)
+        self._show_row(self.channel, self.channel.count() > 0)
+        self._show_ticks(names, chosen if isinstance(chosen, tuple) else tuple(range(len(names))))
+        self._show_row(self.channels, self.channel.currentData() == SEVERAL)
+        is_stack = image is not None and any(size > 1 for size in image.grid.stack_shape)
         self.scope.setEnabled(is_stack)
         self._show_row(self.scope, is_stack)
+        self._show_row(self.axes, self.layer is not None)
+        if image is not None:
+            self.axes.show_image(image, self.channel_number)
+        elif self.layer is None:
+            self.axes.clear()
+
+    def _ticks(self) -> list[QListWidgetItem]:
+        return [self.channels.item(row) for row in range(self.channels.count())]
+
+    def _show_ticks(self, names: Sequence[str], ticked: Sequence[int]) -> None:
+        with signals_blocked(self.channels):
+            if [item.text() for item in self._ticks()] != list(names):
+                self.channels.clear()
+                self.channels.addItems(names)
+                rows = min(len(names), _MOST_ROWS)
+                frame = 2 * self.channels.frameWidth()
+                self.channels.setFixedHeight(rows * max(self.channels.sizeHintForRow(0), 1) + frame)
+            for row, item in enumerate(self._ticks()):
+                item.setCheckState(_TICKED if row in ticked else Qt.CheckState.Unchecked)
+
+    def _choose_channel(self) -> None:
+        self.channel_chosen.emit()
+
+    def _tick_channel(self, item: QListWidgetItem) -> None:
+        if self.channel_number == ():
+            with signals_blocked(self.channels):  # one has to be left
+                item.setCheckState(_TICKED)
+        self.channel_chosen.emit()
 
     def _show_row(self, field: QWidget, shown: bool) -> None:
         field.setVisible(shown)
-        self._form.labelForField(field).setVisible(shown)
+        label = self._form.labelForField(field)
+        if label is not None:
+            label.setVisible(shown)
 
 
 _TOOLTIP = 3  # Qt.ItemDataRole.ToolTipRole
+_TICKED = Qt.CheckState.Checked
+
+
+def show_models(combo: QComboBox, entries: Sequence[ModelEntry], chosen: Path | None) -> None:
+    """Offer models in a combo box whose data are their files."""
+    show_choices(combo, [(_title(entry), entry.path) for entry in entries], chosen)
+    for row, entry in enumerate(entries):
+        combo.setItemData(row, entry.card.description or str(entry.path), _TOOLTIP)
 
 
 def show_choices(combo: QComboBox, choices: Sequence[Choice], chosen: object) -> None:
@@ -99,14 +170,22 @@ def show_choices(combo: QComboBox, choices: Sequence[Choice], chosen: object) ->
         combo.setCurrentIndex(at)
 
 
-def _channels(grid: PlaneGrid | None, wanted: int) -> list[Choice]:
-    if grid is None or grid.channels < 2:
+def _name_channels(image: OpenImage | None) -> list[str]:
+    """Return the names of an image's channels; none where it has fewer than two."""
+    if image is None or image.grid.channels < 2:
         return []
-    if "S" in grid.axes:
-        colours: list[Choice] = [("Grey (all colours)", None), ("Red", 0), ("Green", 1), ("Blue", 2)]
-        return colours
-    single: list[Choice] = [(f"Channel {number + 1}", number) for number in range(grid.channels)]
-    return [("All channels", None)] if wanted == grid.channels else single
+    if "S" in image.grid.axes:
+        return ["Red", "Green", "Blue"][: image.grid.channels]
+    return list(image.channel_names) or [f"Channel {number + 1}" for number in range(image.grid.channels)]
+
+
+def _channels(image: OpenImage | None, names: Sequence[str], wanted: int) -> list[Choice]:
+    if image is None or not names:
+        return []
+    single: list[Choice] = [(name, number) for number, name in enumerate(names)]
+    if "S" in image.grid.axes:
+        return [("Grey (all colours)", None), *single, ("Several…", SEVERAL)]
+    return [("All channels", None)] if wanted == len(names) else [*single, ("Several…", SEVERAL)]
 
 
 def _title(entry: ModelEntry) -> str:
@@ -114,7 +193,8 @@ def _title(entry: ModelEntry) -> str:
     return f"{entry.path.stem} - {title}" if title and title != entry.path.stem else entry.path.stem
 
 
-def _combo(name: str, tip: str) -> QComboBox:
+def make_combo(name: str, tip: str) -> QComboBox:
+    """Return a combo box that does not make the panel wide."""
     combo = QComboBox(objectName=name)
     combo.setToolTip(tip)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

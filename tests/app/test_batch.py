@@ -21,11 +21,13 @@ from distributed import Client, LocalCluster
 
 import napari_unet
 from napari_unet.app.batch import TABLE, plan_batch, run_batch
+from napari_unet.app.batch_job import Order, segment_files
 from napari_unet.app.cluster import check_versions, join_cluster, plan_threads, start_cluster
 from napari_unet.app.export import export_labels
 from napari_unet.app.task import Settings, Task, hash_image, segment_file
 from napari_unet.cli import main
 from napari_unet.core.errors import InputError
+from napari_unet.core.progress import Cancelled
 
 SECONDS_TO_START = 120.0
 
@@ -211,6 +213,53 @@ def test_a_batch_that_cannot_work_is_refused_before_it_starts(make_images, tiny_
     (images / "FIELD00.ome.tif").write_bytes(b"x")
     with pytest.raises(InputError, match="both be written"):
         plan_batch([images], tmp_path / "out", tiny_model)
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), OSError(30, "Read-only file system")]
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_and_stops_a_batch_on_its_way(
+    make_images, tiny_model, threads, tmp_path, monkeypatch, error
+):
+    """By the errors that systems give: nothing is read-only to the owner of the machine, who may run this."""
+    images, output = make_images(20), tmp_path / "out"
+
+    def refuse(*args):
+        raise error
+
+    def protect(outcome):
+        monkeypatch.setattr("napari_unet.app.atomic.write", refuse)
+
+    with join_cluster(threads) as client:
+        with pytest.raises(InputError, match=rf"{error.strerror}.*same command again"):
+            run_batch(client, plan_batch([images], output, tiny_model), protect)
+        with pytest.raises(
+            InputError, match=rf"Nothing can be written to .*out \({error.strerror}\): choose"
+        ):
+            plan_batch([images], output, tiny_model)
+        finished = len(list(output.glob("*.json")))
+        assert 1 <= finished < 20
+        assert len(list(output.glob("*.tif"))) >= finished
+
+
+def test_a_cancelled_batch_stops_soon_with_its_table_and_goes_on(make_images, tiny_model, threads, tmp_path):
+    images, output, told = make_images(12), tmp_path / "out", []
+    order = Order(output=output, model=tiny_model, scheduler=threads)
+    request = {"inputs": [images], "order": order}
+
+    def hear(progress):
+        told.extend(progress.news)
+
+    with pytest.raises(Cancelled):
+        segment_files(request, hear, lambda: bool(told))
+    assert 1 <= len(told) < 12
+    rows = read_table(output)
+    assert len(rows) == 12
+    assert sum(row["status"] == "done" for row in rows.values()) == len(told)
+    outcomes = segment_files(request, hear, lambda: False)
+    assert count(outcomes)["kept"] >= 1
+    assert set(count(outcomes)) <= {"kept", "done"}
+    assert_complete(output, images, tiny_model)
 
 
 def test_a_worker_with_another_model_is_found_out(make_images, tiny_model, tmp_path):

@@ -194,9 +194,9 @@ def test_what_is_no_image_is_refused(tmp_path: Path, name: str, read: Any) -> No
 def test_folder_and_other_endings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         read_image(tmp_path)
-    (tmp_path / "a.czi").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"supported are \.tif, \.tiff, \.png, \.jpg, \.jpeg"):
-        read_image(tmp_path / "a.czi")
+    (tmp_path / "a.doc").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"supported are \.tif, \.tiff, \.png, \.jpg, \.jpeg, \.czi"):
+        read_image(tmp_path / "a.doc")
 
 
 def test_complex_numbers_are_refused(tmp_path: Path) -> None:
@@ -428,6 +428,23 @@ def test_match_by_stem(tmp_path: Path) -> None:
         reviewed / "a.tif",
         reviewed / "b.png",
     ]
+
+
+@pytest.mark.parametrize(
+    "image", ["a.tif", "a.ome.tif", "a.OME.TIFF", "a.png", "a.czi", "a.ome.zarr", "a.zarr"]
+)
+@pytest.mark.parametrize("labels", ["a.tif", "a.ome.tif", "a.zarr", "a.ome.zarr"])
+def test_every_ending_matches_every_other(tmp_path: Path, image: str, labels: str) -> None:
+    for folder, name in (("images", image), ("labels", labels)):
+        path = tmp_path / folder / name
+        path.parent.mkdir()
+        if path.suffix == ".zarr":
+            path.mkdir()
+            (path / "zarr.json").touch()
+        else:
+            path.touch()
+    (match,) = match_by_stem(tmp_path / "images", tmp_path / "labels")
+    assert (match.image.name, match.labels.name) == (image, labels)
 
 
 def test_match_by_stem_names_what_has_no_partner(tmp_path: Path) -> None:

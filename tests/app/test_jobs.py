@@ -1,13 +1,16 @@
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
+from skimage.transform import downscale_local_mean
 
 import napari_unet
 from napari_unet.app.jobs import JOBS
 from napari_unet.app.project import hash_image
 from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Cancelled
+from napari_unet.core.render import render_nuclei
 
 
 def go_on():
@@ -56,6 +59,103 @@ def test_labels_have_the_images_spatial_and_time_axes(tiny_model, bright_squares
     plane = found[tuple(slice(None) if a in "YX" else -1 for a in spatial)]
     truth = labels if spatial.index("Y") < spatial.index("X") else labels.T
     assert napari_unet.evaluate(plane, truth).ap75 == 1
+
+
+SIZES = [{"T": 1, "Z": 3, "C": 2}, {"T": 3, "Z": 2, "C": 1}, {"T": 2, "Z": 1, "C": 3}]
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=["T1Z3C2", "T3Z2C1", "T2Z1C3"])
+@pytest.mark.parametrize("others", ["", "T", "Z", "C", "TZ", "TC", "ZC", "TZC"])
+def test_any_order_of_axes_of_any_length_gives_labels_of_the_right_shape(
+    bright, bright_squares, others, sizes
+):
+    image, truth = (array[::2, ::2] for array in bright_squares)
+    lengths = {**sizes, "Y": image.shape[0], "X": image.shape[1]}
+    for axes in map("".join, permutations("YX" + others)):
+        upright = axes.index("Y") < axes.index("X")
+        slots = tuple(slice(None) if a in "YX" else None for a in axes)
+        plane = (image if upright else image.T)[slots]
+        found = napari_unet.segment(np.broadcast_to(plane, [lengths[a] for a in axes]), bright, axes=axes)
+        spatial = axes.replace("C", "")
+        assert found.shape == tuple(lengths[a] for a in spatial), axes
+        last = found[tuple(slice(None) if a in "YX" else -1 for a in spatial)]
+        assert len(np.unique((last if upright else last.T)[truth > 0])) == 3, axes
+
+
+@pytest.fixture
+def bright(tiny_model):
+    return napari_unet.load_model(tiny_model)
+
+
+def test_channels_are_combined_where_no_single_one_shows_all(tiny_model, bright_squares):
+    image, labels = bright_squares
+    background = np.minimum(image, 31)
+    one = np.where(labels == 1, image, background)
+    others = 10 * np.where(labels > 1, image.astype(np.uint16), background)
+    stack = np.stack([one, background, others])
+    found = napari_unet.segment(stack, tiny_model, axes="CYX", channel=(0, 2))
+    assert found.max() == 3
+    assert napari_unet.segment(stack, tiny_model, axes="CYX", channel=[2]).max() == 2
+    colours = np.stack([one, background, np.where(labels > 1, image, background)], -1)
+    assert napari_unet.segment(colours, tiny_model, axes="YXS", channel=(0, 2)).max() == 3
+
+
+def test_several_channels_teach_what_they_show_together(tiny_model, bright_squares):
+    image, labels = bright_squares
+    stack = np.stack([image, np.zeros_like(image), image])
+    result = napari_unet.fine_tune(tiny_model, stack, labels, axes="CYX", channel=(0, 2), steps=1)
+    assert len(result.history) == 1
+    with pytest.raises(InputError, match="no channel 3"):
+        napari_unet.fine_tune(tiny_model, stack, labels, axes="CYX", channel=(0, 3), steps=1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pixel_size", "warned"),
+    [
+        (None, 0.5, False),
+        (None, 1.4, False),
+        (None, None, False),
+        (None, 2.0, True),
+        (None, 0.1, True),
+        ((10.0, 60.0), 2.0, False),
+        ((200.0, 900.0), 2.0, True),
+    ],
+)
+def test_a_pixel_size_that_nothing_bears_out_is_warned_of(bright, bright_squares, sizes, pixel_size, warned):
+    known = {"pixel_size": 0.5, "size_range": sizes, "object_size": 20.0}
+    model = replace(bright, card=bright.card.model_copy(update=known))
+    notes = []
+    napari_unet.segment(bright_squares[0], model, pixel_size=pixel_size, warn=notes.append)
+    assert len(notes) == warned
+    request = {"image": bright_squares[0], "axes": "YX", "model": model, "pixel_size": pixel_size}
+    assert JOBS["segment"](request, ignore, go_on)["notes"] == notes
+    if pixel_size == 2.0 and warned:
+        assert "4 times larger" in notes[0]
+        assert "check the pixel size" in notes[0]
+
+
+def test_one_plane_that_bears_the_pixel_size_out_is_enough(bright, bright_squares):
+    known = {"pixel_size": 0.5, "size_range": (10.0, 60.0), "object_size": 20.0}
+    model = replace(bright, card=bright.card.model_copy(update=known))
+    image, notes = bright_squares[0], []
+    stack = np.stack([np.zeros_like(image), image])
+    napari_unet.segment(stack, model, axes="ZYX", pixel_size=2.0, warn=notes.append)
+    assert notes == []
+
+
+@pytest.mark.parametrize("own", [None, 0.5], ids=["model without pixel size", "model of 0.5 um"])
+def test_the_same_scene_has_as_many_cells_at_every_pixel_size(own):
+    scene = render_nuclei((768, 768), objects=24, radius=28.0, seed=0)
+    model = napari_unet.load_model("nuclei")
+    model = replace(model, card=model.card.model_copy(update={"pixel_size": own}))
+    counts = {}
+    for pixel_size, factor in ((0.25, 1), (0.5, 2), (1.0, 4)):
+        image = downscale_local_mean(scene.image, (factor, factor)).astype(np.uint16)
+        counts[pixel_size] = napari_unet.segment(image, model, pixel_size=pixel_size).max()
+        if own is None:  # nothing to compare the pixel size with
+            assert napari_unet.segment(image, model).max() == counts[pixel_size]
+    for count in counts.values():
+        assert abs(count - counts[0.5]) <= 0.05 * counts[0.5]
 
 
 def test_a_cell_has_one_number_in_all_its_planes(tiny_model, bright_squares):

@@ -334,3 +334,25 @@ def test_a_killed_window_loses_nothing_that_was_written(tmp_path: Path, delay: f
     again = record.load_review()
     assert again is not None
     assert again.labels[63, 63] == 5
+
+
+def test_what_is_stored_with_an_image_is_added_to_what_others_stored(project: Project) -> None:
+    first, other = (project.image(IMAGE, name="cells") for _ in range(2))
+    first.remember(axes="YX")
+    other.remember(used=False)
+    first.remember(channel=[0, 2])
+    expected = {"axes": "YX", "used": False, "channel": [0, 2]}
+    assert project.image(IMAGE, name="cells").context == first.context == expected
+
+
+def test_a_variant_has_a_context_and_a_review_of_its_own(project: Project, review: Review) -> None:
+    record = project.image(IMAGE, name="cells", context={"axes": "YX"})
+    record.begin_review(review.prediction, model="nuclei")
+    variant = record.variant("0-channels")
+    assert not variant.has_review
+    variant.remember(axes="CX")
+    assert record.variant("0-channels").context == {"axes": "CX"}
+    assert project.image(IMAGE, name="cells").context == {"axes": "YX"}
+    variant.begin_review(review.prediction[0], model="nuclei")
+    assert equal(record.load_review(), review)
+    assert {r.key for r in project.images()} == {record.key, f"{record.key}-0-channels"}

@@ -135,7 +135,7 @@ def test_metadata_that_are_missing_or_damaged(tmp_path: Path, write_ome_zarr: Wr
         read_image(path)
     shutil.rmtree(path)
     path.mkdir()
-    with pytest.raises(InputError, match=r"a\.zarr is damaged, incomplete or no OME-Zarr"):
+    with pytest.raises(InputError, match=r"a\.zarr is damaged, incomplete or not OME-Zarr"):
         read_image(path)
     path.rmdir()
     with pytest.raises(InputError, match="does not exist"):

@@ -82,8 +82,43 @@ def test_a_missing_channel_is_explained():
         grid.plane(np.zeros((3, 5, 5)), (), 3)
 
 
+def test_several_channels_count_the_same_however_bright_they_are():
+    rng = np.random.default_rng(0)
+    faint, bright, other = rng.normal(10, 1, (20, 30)), rng.normal(0, 500, (20, 30)), np.zeros((20, 30))
+    faint[2:9, 3:9] += 50
+    bright[11:18, 10:20] += 25000
+    image = np.stack([faint, other, bright])
+    combined = plan_planes(image.shape, "CYX").plane(image, (), (0, 2))
+    assert combined.shape == (20, 30, 1)
+    assert combined[3:8, 4:8].mean() == pytest.approx(combined[12:17, 12:18].mean(), rel=0.1)
+    assert combined[3:8, 4:8].min() > 3 * combined[:2].max()
+    colours = np.moveaxis(image, 0, -1)
+    np.testing.assert_array_equal(plan_planes(colours.shape, "YXS").plane(colours, (), [2, 0]), combined)
+
+
+@pytest.mark.parametrize(
+    ("axes", "channel", "words"), [("CYX", (0, 3), "0 to 2"), ("CYX", (), "at least one")]
+)
+def test_channels_that_cannot_be_combined_are_explained(axes, channel, words):
+    with pytest.raises(InputError, match=words):
+        plan_planes((3, 5, 5), axes).plane(np.zeros((3, 5, 5)), (), channel)
+
+
+def test_a_channel_of_an_image_without_channels_is_explained():
+    grid = plan_planes((5, 8, 8), "ZYX")
+    assert grid.plane(np.zeros((5, 8, 8)), (1,), 0).shape == (8, 8, 1)
+    with pytest.raises(InputError, match="call it C"):
+        grid.plane(np.zeros((5, 8, 8)), (1,), 2)
+
+
 def test_the_image_is_described_in_words():
     assert plan_planes((10, 1, 2, 400, 512), "TZCYX").describe() == (
         "10 frames x 1 plane, 2 channels, 512 x 400 px"
     )
     assert plan_planes((8, 9, 3), "YXS").describe() == "colour, 9 x 8 px"
+    grid = plan_planes((10, 1, 3, 400, 512), "TZCYX")
+    assert grid.describe(1, 0.65) == "10 frames x 1 plane, channel 2 of 3, 512 x 400 px, 0.65 um per px"
+    assert "channels 1 and 3 of 3" in grid.describe((0, 2))
+    assert "channels 1, 2 and 3 of 3" in grid.describe((0, 1, 2))
+    assert plan_planes((8, 9, 3), "YXS").describe(0) == "colour, channel 1 of 3, 9 x 8 px"
+    assert plan_planes((8, 9), "YX").describe(0) == "9 x 8 px"

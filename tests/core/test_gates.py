@@ -81,3 +81,32 @@ def test_nothing_reviewed_and_no_cell_are_refused():
 def test_a_few_cells_are_taken_on_trust():
     image, labels, reviewed = SCENES["nuclei"]
     check_corrections([(image, np.roll(np.where(labels < 4, labels, 0), 12, 0), reviewed)])
+
+
+def test_exchanged_labels_of_few_small_cells_are_refused():
+    labels = np.zeros((256, 256), np.int32)
+    for number, at in enumerate((20, 60, 100, 140, 180), start=1):
+        labels[at : at + 12, at : at + 12] = number
+    image = np.where(labels > 0, 200.0, 10.0)[..., None] + np.random.default_rng(0).normal(
+        0, 3, (256, 256, 1)
+    )
+    reviewed = np.ones(labels.shape, bool)
+    check_corrections([(image, labels, reviewed)])
+    with pytest.raises(InputError, match="exchanged"):
+        check_corrections([(image, (labels == 0).astype(np.int32), reviewed)])
+
+
+def test_true_labels_of_few_blurred_cells_pass():
+    """Far from blurred outlines there still are edges, so that few of them hardly stand out from chance."""
+    rows, columns = np.indices((256, 256))
+    labels, image = np.zeros((256, 256), np.int32), np.zeros((256, 256))
+    for number in range(6):
+        row, column = 50 + 80 * (number // 3), 50 + 75 * (number % 3)
+        away = np.hypot(rows - row, columns - column)
+        labels[away < 14] = number + 1
+        image += 200 / (1 + np.exp((away - 14) / 6))
+    image += np.random.default_rng(0).normal(0, 0.1, image.shape)
+    reviewed = np.ones(labels.shape, bool)
+    check_corrections([(image[..., None], labels, reviewed)])
+    with pytest.raises(InputError, match="shifted"):
+        check_corrections([(image[..., None], np.roll(labels, (9, -8), (0, 1)), reviewed)])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
 
 
 @pytest.fixture
@@ -48,6 +49,8 @@ def test_the_new_model_relabels_what_was_not_reviewed(corrected):
     assert all(table.item(missed, column).text().isdigit() for column in (1, 2))
     assert corrected.panel.step2.counts.text().startswith("1 corrected, 0 accepted of ")
     assert len(corrected.panel.step3.plot.points) > 1
+    assert corrected.panel.step3.plot.scores[-1] == (20, 1.0)
+    assert corrected.panel.step3.known.text() == "On images it knew: 0.93 → 0.92"
     assert "better" in corrected.panel.run_bar.status.text()
     assert "Keep or Roll back" in corrected.panel.run_bar.hint.text()
 
@@ -134,3 +137,54 @@ def test_painting_goes_on_while_it_learns(corrected):
     assert corrected.labels.data[90, 80] == 88
     assert (corrected.labels.data[:4, :4] > 0).all()
     corrected.wait(lambda: corrected.on_disk().labels[90, 80] == 88)
+
+
+def test_the_effort_is_one_choice_and_says_what_it_takes(corrected):
+    step3 = corrected.panel.step3
+    assert [step3.effort.itemText(row) for row in range(3)] == [
+        "Quick - about 20 s",
+        "Normal - about 1 min",
+        "Thorough - about 5 min",
+    ]
+    corrected.wait(lambda: "steps" in step3.estimate.text())  # the worker has measured it
+    assert step3.estimate.text() == "about 1 min: ~100 steps on this machine"
+    step3.effort.setFocus()
+    corrected.qtbot.keyClick(step3.effort, Qt.Key.Key_Up)
+    assert step3.estimate.text() == "about 20 s: ~20 steps on this machine"
+    trial = fine_tune(corrected)
+    assert trial.result["asked"] == {"seconds": 20.0, "next_planes": [(200, 240)]}
+    steps = int(step3.estimate.text().split("~")[1].split()[0])
+    assert steps > 500  # of 0.01 s, as the last time
+
+
+def tick(window, name):
+    """Click on the box of an image in the list of those that teach."""
+    window.hands.click(window.panel.step3.images)
+    listed = window.panel.step3.images.list
+    window.wait(listed.isVisible)
+    (item,) = listed.findItems(name, Qt.MatchFlag.MatchExactly)
+    box = listed.visualItemRect(item)
+    window.qtbot.mouseClick(
+        listed.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(box.left() + 10, box.center().y())
+    )
+    window.qtbot.keyClick(listed, Qt.Key.Key_Escape)
+
+
+def test_images_can_be_excluded_from_learning_and_the_project_remembers(corrected, project):
+    images = corrected.panel.step3.images
+    corrected.wait(lambda: images.text().startswith("Learns from 1 image "))
+    first = corrected.panel.layer.name
+    corrected.add_image(np.flipud(corrected.panel.layer.data).copy(), name="other")
+    corrected.segment()
+    assert images.text().startswith("Learns from 1 image ")
+    corrected.paint((5, 60), (5, 100))
+    corrected.wait(lambda: images.text().startswith("Learns from 2 images"))
+    tick(corrected, first)
+    corrected.wait(lambda: images.text().startswith("Learns from 1 of 2 images"))
+    assert fine_tune(corrected).result["images"] == 1
+    corrected.hands.click(corrected.panel.step3.keep)
+    corrected.settle()
+    assert [record.context.get("teaches", True) for record in project.images()] == [True, False]
+    tick(corrected, first)
+    corrected.wait(lambda: images.text().startswith("Learns from 2 images"))
+    assert fine_tune(corrected).result["images"] == 2

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_unet import evaluate
 from napari_unet.app.files import read_labels
+from napari_unet.core.params import EFFORTS
 from napari_unet.ui.demo import wrong_cells
 from napari_unet.ui.finetune import read_score
 
@@ -106,7 +107,8 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     assert not reviewed[:, UNSEEN].any()
     np.testing.assert_array_equal(corrected[:, UNSEEN], predicted[:, UNSEEN])
 
-    panel.step3.seconds.setValue(max(10, round(pace)))  # a slow machine needs longer for the same steps
+    effort = next(name for name, effort in EFFORTS.items() if effort.seconds >= pace)
+    panel.step3.effort.setCurrentIndex(panel.step3.effort.findData(effort))  # longer on a slow machine
     trial = fine_tune(window)
     after = window.labels.data.copy()
     assert trial.accepted

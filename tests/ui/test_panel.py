@@ -3,14 +3,14 @@ import sys
 from functools import partial
 
 import pytest
-from qtpy.QtWidgets import QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
 
 from napari_unet.app.worker import Worker
 from napari_unet.ui import panel as panel_module
 
 NAMES = (
     *("image", "model", "channel", "scope", "segment", "cancel", "progress", "status", "mark_reviewed"),
-    *("fine_tune", "loss_plot", "scores", "keep", "roll_back"),
+    *("next_to_fix", "split", "merge", "delete", "fine_tune", "loss_plot", "scores", "keep", "roll_back"),
 )
 
 
@@ -43,6 +43,20 @@ def test_nothing_is_clipped_in_a_narrow_dock(window, cells, theme):
             assert widget.width() >= widget.minimumSizeHint().width(), widget.text()
         if widget.isVisible() and isinstance(widget, QLabel) and widget.wordWrap():
             assert widget.height() >= widget.heightForWidth(widget.width()), widget.text()
+
+
+def test_the_scroll_bar_of_a_low_window_covers_nothing(window, cells):
+    window.add_image(cells)
+    window.segment()
+    window.viewer.window.resize(1300, 600)
+    window.viewer.window._qt_window.resizeDocks([window.panel.parent()], [1], _horizontal())
+    column = window.panel.findChild(QScrollArea)
+    window.wait(column.verticalScrollBar().isVisible)
+    window.qtbot.wait(200)
+    for button in column.widget().findChildren(QPushButton):
+        if button.isVisible():
+            right = button.mapTo(column.viewport(), button.rect().bottomRight()).x()
+            assert right < column.viewport().width(), button.text()
 
 
 def test_the_window_s_process_never_imports_tensorflow():

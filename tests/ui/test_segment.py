@@ -68,6 +68,7 @@ def test_colours_are_offered_as_channels(window, cells):
         "Red",
         "Green",
         "Blue",
+        "Several…",
     ]
     assert window.segment().data.shape == cells.shape
 

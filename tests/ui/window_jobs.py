@@ -42,7 +42,7 @@ def misbehave(model, report, cancelled):
 
 
 def warm_up(request, report, cancelled):
-    return {}
+    return {"step_seconds": 0.5}
 
 
 def segment(request, report, cancelled):
@@ -52,7 +52,9 @@ def segment(request, report, cancelled):
     for axis in "SC":
         if axis in axes:
             channel = request["channel"]
-            image = image.max(axes.index(axis)) if channel is None else image.take(channel, axes.index(axis))
+            if channel is not None:
+                image = image.take(np.atleast_1d(channel), axes.index(axis))
+            image = image.max(axes.index(axis))
     report(Progress(0.5, "Segmenting"))
     planes = image.reshape(-1, *image.shape[-2:])
     labels = np.stack([label(plane > 100) for plane in planes]).reshape(image.shape).astype(np.int32)
@@ -65,10 +67,15 @@ def segment(request, report, cancelled):
 def fine_tune(request, report, cancelled):
     model = Path(request["model"]).stem
     misbehave(model, report, cancelled)
+    scored = {}
     for step in range(1, 21):
         if cancelled():
             raise Cancelled
-        report(Progress(step / 20, f"Learning, step {step}", {"loss": 1 / step, "step": float(step)}))
+        if step % 10 == 0:
+            scored = {"score": step / 20, "score_step": float(step)}
+        report(
+            Progress(step / 20, f"Learning, step {step}", {"loss": 1 / step, "step": float(step), **scored})
+        )
         time.sleep(0.01)
     output = Path(request["output"])
     output.write_bytes(Path(request["model"]).read_bytes())
@@ -80,6 +87,11 @@ def fine_tune(request, report, cancelled):
         "reason": "The new model is better." if accepted else "The new model is worse: the old one stays.",
         "output": str(output),
         "seconds": 0.2,
+        "step_seconds": 0.01,
+        "learning_seconds": 0.2,
+        "known_before": 0.93,
+        "known_after": 0.92,
+        "asked": {name: request[name] for name in ("seconds", "next_planes")},
         "images": len(request["images"]),
     }
 
