@@ -51,7 +51,7 @@ class Point(BaseModel):
         """A name for a file, another one for every other point."""
         amount = "all" if self.objects is None else f"{self.objects:03}"
         effort = f"{self.seconds:g}s" if self.steps is None else f"{self.steps}steps"
-        return "-".join((self.data_set, self.model, amount, self.walk, effort, f"seed{self.seed}"))
+        return "-".join((self.data_set, Path(self.model).stem, amount, self.walk, effort, f"seed{self.seed}"))
 
 
 class Adaptation(BaseModel):

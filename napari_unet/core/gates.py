@@ -15,6 +15,7 @@ from skimage.segmentation import find_boundaries
 
 from napari_unet.core.errors import InputError
 from napari_unet.core.normalise import normalise
+from napari_unet.core.params import FineTuneParams
 
 Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -34,6 +35,7 @@ _MOST_HOLES = 2
 _HOLLOW, _VERY_HOLLOW = 0.03, 0.15  # of an object with its holes filled
 _HUGE = 0.5  # of what was reviewed; such an object is hollow with two holes, however small they are
 _MOST_PLANES = 16
+_MOST_OFF = 30.0  # factor
 
 
 def check_corrections(corrections: Sequence[Correction]) -> None:
@@ -61,6 +63,14 @@ def check_corrections(corrections: Sequence[Correction]) -> None:
             "Everything that was reviewed is labelled as a cell: mark some background as reviewed, too."
         )
     _check_place(corrections[::step])
+
+
+def check_rate(rate: float) -> None:
+    """Raise InputError if a learning rate is so far from the usual one that nothing good can come of it."""
+    usual = float(FineTuneParams.model_fields["learning_rate"].default)
+    if not usual / _MOST_OFF <= rate <= usual * _MOST_OFF:
+        fault = "high that the model would unlearn all" if rate > usual else "low that nothing would be learnt"
+        raise InputError(f"The learning rate {rate:g} is so {fault}: use {usual:g}.")
 
 
 def _are_inverted(images: Sequence[Labels], seen: Sequence[Mask]) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.budget import Budget
 from napari_unet.core.card import ModelCard
-from napari_unet.core.gates import check_corrections
+from napari_unet.core.gates import check_corrections, check_rate
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
 from napari_unet.core.params import FineTuneParams
@@ -103,6 +103,7 @@ def fine_tune_planes(
     InputError if the corrections cannot be right (see ``core.gates``).
     """
     cpu, budget = process_time(), Budget(params, perf_counter() if started is None else started, perf_counter)
+    check_rate(params.learning_rate)
     check_corrections([(p.plane, p.labels, p.reviewed) for p in planes])
     scale = _choose_scale(parent.card, planes, pixel_size)
     report(Progress(0.0, "Scoring the present model on held-out corrections"))

@@ -105,7 +105,7 @@ def test_crumbs_are_no_cells():
 
 
 def test_the_queue_leads_to_what_is_wrong_first(wrong):
-    tops = {1: 0.6, 4: 0.7, 8: 0.8}
+    tops = {1: 0.9, 4: 0.65, 8: 0.75}
     points = np.array([(0, *np.argwhere(wrong == label)[0]) for label in tops], np.int32)
     none = np.zeros(len(tops), np.float32)
     task = Task(wrong, squares(), Doubts(points, np.array(list(tops.values()), np.float32), none, none))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.gates import check_corrections
+from napari_unet.core.gates import check_corrections, check_rate
 from napari_unet.core.render import render_cells, render_membranes, render_nuclei
 
 
@@ -110,3 +110,10 @@ def test_true_labels_of_few_blurred_cells_pass():
     check_corrections([(image[..., None], labels, reviewed)])
     with pytest.raises(InputError, match="shifted"):
         check_corrections([(image[..., None], np.roll(labels, (9, -8), (0, 1)), reviewed)])
+
+
+@pytest.mark.parametrize(("rate", "word"), [(0.1, "so high"), (1e-6, "so low")])
+def test_a_learning_rate_that_is_factors_out_is_refused(rate, word):
+    check_rate(3e-3)
+    with pytest.raises(InputError, match=word):
+        check_rate(rate)

@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_unet.core.proof import score_reviewed, split_corrections
+from napari_unet.core.metrics import evaluate
+from napari_unet.core.proof import judge, score_reviewed, split_corrections
 
 
 def grid_of_cells(count, size=20, gap=6):
@@ -55,3 +56,27 @@ def test_only_reviewed_pixels_are_scored():
     assert scores.ap50 == 1
     assert scores.objects == 8
     assert score_reviewed([labels], [labels], [labels == 0]) is None
+
+
+def test_only_eligible_images_prove():
+    images = [grid_of_cells(3) for _ in range(4)]
+    masks = [np.ones(image.shape, bool) for image in images]
+    learn, prove = split_corrections(images, masks, held_out=0.25, cell_size=20, seed=0, eligible=[2])
+    assert [bool(mask.any()) for mask in prove] == [False, False, True, False]
+    assert all(mask.all() for number, mask in enumerate(learn) if number != 2)
+    assert len(set(images[2][prove[2]]) - {0}) >= 6
+
+
+def test_a_model_is_judged_by_what_it_learnt_and_by_what_it_forgot():
+    truth = grid_of_cells(4)
+    better, worse = evaluate(truth, truth), evaluate(np.where(truth < 9, truth, 0), truth)
+    assert judge(worse, better, 0.95, 0.9)[0]
+    assert judge(worse, better, None, None)[0]
+    assert not judge(better, worse, 0.95, 0.95)[0]
+    accepted, reason = judge(worse, better, 0.95, 0.5)
+    assert not accepted
+    assert "forgotten" in reason
+    assert reason.count(".") == reason.count("0.") + 1  # one sentence
+    accepted, reason = judge(None, None, 0.9, 0.9)
+    assert accepted
+    assert "too few" in reason

@@ -7,6 +7,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.params import FineTuneParams
 from napari_unet.core.progress import Cancelled
 from napari_unet.nn import finetune
+from napari_unet.nn.backend import keras
 from napari_unet.nn.finetune import CorrectedPlane, fine_tune_planes
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.unet import build_network
@@ -18,6 +19,7 @@ PARAMS = FineTuneParams(steps=150, tile=64, learning_rate=3e-3)
 
 @pytest.fixture
 def parent(tiny_card):
+    keras.utils.set_random_seed(0)
     return Model(build_network(TINY), tiny_card, "hash-of-the-parent")
 
 
@@ -92,9 +94,14 @@ def test_the_time_limit_is_kept_with_fewer_steps(parent, monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr(finetune, "perf_counter", lambda: 0.1 * next(ticks))  # a clock that no load disturbs
     planes = [corrected(s) for s in range(2)]
-    short = fine_tune_planes(parent, planes, FineTuneParams(seconds=1, tile=64), name="x")
-    longer = fine_tune_planes(parent, planes, FineTuneParams(seconds=8, tile=64), name="x")
+    short = fine_tune_planes(parent, planes, FineTuneParams(seconds=5, tile=64), name="x")
+    longer = fine_tune_planes(parent, planes, FineTuneParams(seconds=9, tile=64), name="x")
+    later = fine_tune_planes(
+        parent, planes, FineTuneParams(seconds=9, tile=64), name="x", next_planes=[(4000, 4000)]
+    )
     assert 10 <= len(short.history) < len(longer.history)
+    assert len(later.history) < len(longer.history)
+    assert longer.seconds <= 9 * 1.25
 
 
 def test_the_work_can_be_cancelled(parent):

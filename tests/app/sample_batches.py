@@ -1,0 +1,34 @@
+"""A batch for the tests of its session, without a network; imported by the worker's child process only.
+
+What becomes of an image depends on its name.
+"""
+
+import os
+import time
+
+from napari_unet.app.task import Outcome
+from napari_unet.core.errors import InputError
+from napari_unet.core.progress import Cancelled, Progress
+
+
+def segment_files(request, report, cancelled):
+    outcomes = []
+    report(Progress(message="Starting 1 worker process"))
+    for file in request["inputs"]:
+        if file.stem == "deadly":
+            os._exit(3)
+        if file.stem == "refused":
+            raise InputError("Nothing can be written there: choose another folder.")
+        if file.stem == "endless":
+            while not cancelled():
+                time.sleep(0.01)
+            raise Cancelled
+        outcome = Outcome(file, 3, 0.1, "here:1", "done")
+        if file.stem == "broken":
+            outcome = Outcome(file, status="failed", error="broken.tif is damaged.")
+        outcomes.append(outcome)
+        report(Progress(news=(outcome,)))
+    return outcomes
+
+
+JOBS = {"batch": segment_files}
