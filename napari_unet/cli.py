@@ -191,7 +191,7 @@ def fine_tune(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     steps: Annotated[int | None, _option(FineTuneParams, "steps")] = None,
-    seconds: Annotated[float, _option(FineTuneParams, "seconds")] = 60.0,
+    seconds: Annotated[float, _option(FineTuneParams, "seconds")] = FineTuneParams().seconds,
     seed: Annotated[int, _option(FineTuneParams, "seed")] = 0,
     axes: AxesOption = None,
     channel: ChannelOption = None,
@@ -235,6 +235,8 @@ def fine_tune(
             "after": summarise(result.after),
             "steps": len(result.history),
             "seconds": round(result.seconds, 1),
+            "cpu_seconds": round(result.cpu_seconds, 1),
+            "known": {"before": result.known_before, "after": result.known_after},
         },
         as_json,
     )

@@ -2,9 +2,9 @@
 
 From a bundled model, on each data set: AP on the val images before, after a simulated user has looked at 5,
 10, 25, 50 and 100 objects of train images (10 in each image, then the next), and after the whole train
-folder, with the same effort; and, to see what is forgotten, on the val images of a data set that the model knows. DATA is
-laid out as `napari-unet benchmark` wants it. Each result is kept as JSON in a folder beside FILE.md, so
-that an interrupted run goes on; delete the folder to measure anew.
+folder, with the same effort; and, to see what is forgotten, on the val images of a data set that the model
+knows. DATA is laid out as `napari-unet benchmark` wants it. Each result is kept as JSON in a folder beside
+FILE.md, so that an interrupted run goes on; delete the folder to measure anew.
 """
 
 import itertools

@@ -1,9 +1,10 @@
 """Whether "Next to fix" saves work: `python scripts/benchmark_queue.py DATA FILE.md [--sets NAME:MODEL,...]`.
 
 A simulated user corrects the val images of each data set, segmented by the model named, cell by cell: in the
-order of the queue, as one reads, and at random, several times. The table says how many cells must be looked
-at until a half, three quarters and nine tenths of the AP that is lacking are reached. The curves are kept as
-JSON in a folder beside FILE.md; what is there is not measured again.
+order of the queue and, at its end, as one reads; as one reads; and at random, several times. The table says
+how many cells must be looked at until a quarter, a half, three quarters and nine tenths of the AP that is
+lacking are reached. Who reads or looks at random sees missed cells, too; the queue has to guess them. The
+curves are kept as JSON in a folder beside FILE.md; what is there is not measured again.
 `scripts/benchmark_adaptation.py --walks queue,random` measures what the order is worth to the next model.
 """
 
@@ -21,7 +22,7 @@ from napari_unet.app.simulation import Curve, measure_curve, segment_tasks
 from napari_unet.core.errors import InputError
 
 SETS = "dsb2018_fluo:nuclei,dic_hela:cells,isbi2012_em:membranes,dsb2018_histology:nuclei"
-SHARES = (0.5, 0.75, 0.9)
+SHARES = (0.25, 0.5, 0.75, 0.9)
 
 
 def main(

@@ -46,8 +46,8 @@ def gather_corrections(
             _add_earlier(request, record)
     if not request["images"]:
         raise InputError(
-            "Nothing has been reviewed yet in the images to learn from: correct some cells, or mark a view as "
-            "reviewed, first."
+            "Nothing has been reviewed yet in the images to learn from: correct some cells, or mark a view "
+            "as reviewed, first."
         )
     return {**request, "pixel_size": first.pixel_size}
 

@@ -69,7 +69,7 @@ def check_rate(rate: float) -> None:
     """Raise InputError if a learning rate is so far from the usual one that nothing good can come of it."""
     usual = float(FineTuneParams.model_fields["learning_rate"].default)
     if not usual / _MOST_OFF <= rate <= usual * _MOST_OFF:
-        fault = "high that the model would unlearn all" if rate > usual else "low that nothing would be learnt"
+        fault = "high that all would be unlearnt" if rate > usual else "low that nothing would be learnt"
         raise InputError(f"The learning rate {rate:g} is so {fault}: use {usual:g}.")
 
 

@@ -16,7 +16,11 @@ Mask = NDArray[np.bool_]
 _BLOCK_CELLS = 2.0
 _SMALLEST_BLOCK = 32
 FEWEST_CELLS = 4
-MOST_FORGOTTEN = 0.15  # AP at IoU 0.5 on images that the old model knows
+# AP at IoU 0.5 on rendered images that the old model knows. Where nuclei was adapted to
+# cells in DIC it fell by 0.02 to 0.07 (on real images of nuclei by up to 0.04), without
+# rehearsal by 0.16 (0.09).
+MOST_FORGOTTEN = 0.12
+_LEEWAY = 0.5  # held-out cells, that the new model may do worse on: chance alone does as much
 
 
 def split_corrections(
@@ -105,19 +109,24 @@ def judge(
     """Return whether a new model may take the place of the old one, and one sentence that says why.
 
     ``before`` and ``after`` are their scores on held-out corrections, ``known_before`` and ``known_after``
-    their AP at IoU 0.5 on images that the old one knows; None where there is nothing to compare.
+    their AP at IoU 0.5 on images that the old one knows; None where there is nothing to compare. Of those it
+    may lose some, more if it gains more on the corrections, but never half.
     """
-    if known_before is not None and known_after is not None and known_before - known_after > MOST_FORGOTTEN:
-        return False, (
-            "The new model has forgotten too much of what the old one knew "
-            f"(AP {known_before:.2f} before, {known_after:.2f} after, on images that it knew): "
-            "the old one stays."
-        )
+    gained = after.ap50 - before.ap50 if before is not None and after is not None else 0.0
+    if known_before is not None and known_after is not None:
+        lost = known_before - known_after
+        if lost > MOST_FORGOTTEN and (lost > gained or lost > known_before / 2):
+            return False, (
+                "The new model has forgotten too much of what the old one knew "
+                f"(AP {known_before:.2f} before, {known_after:.2f} after, on images that it knew): "
+                "the old one stays."
+            )
     if before is None or after is None:
         return True, "There are too few corrections to hold any out, so the new model could not be compared."
     figures = (
         f"mean AP {before.mean_ap:.2f} before, {after.mean_ap:.2f} after, on {after.objects} held-out cells"
     )
-    if after.mean_ap < before.mean_ap:
+    if after.mean_ap < before.mean_ap - _LEEWAY / after.objects:
         return False, f"The new model is worse on held-out corrections ({figures}): the old one stays."
-    return True, f"The new model is at least as good on held-out corrections ({figures})."
+    found = "at least" if after.mean_ap >= before.mean_ap else "about"
+    return True, f"The new model is {found} as good on held-out corrections ({figures})."

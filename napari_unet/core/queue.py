@@ -23,7 +23,7 @@ MOST = 500
 LEAST_CELLS = 5
 """Fewer cells than this do not say what is usual."""
 
-_BASE, _FAINT, _SEAM, _SIZE, _FORM = -5.0, 9.0, 2.4, 0.35, 6.0
+_BASE, _FAINT, _SEAM, _SIZE, _FORM = -4.6, 9.0, 2.4, 0.35, 12.0
 _TYPICAL_FAINT = 0.3
 _ALIKE = 0.25  # standard deviation of the logarithm of areas, at least
 _MOST_SIZE, _MOST_FORM = 4.0, 0.3  # what is odder than this is no more likely to be wrong
@@ -62,15 +62,16 @@ def rank_places(review: Review, grid: PlaneGrid, doubts: Doubts | None = None) -
     Fixing a place corrects one cell, whichever it is, so that the expected gain is the chance that the
     place is wrong. For a cell of a plane that is, with log-odds x,
 
-        chance = 1 / (1 + exp(-x)),  x = -5 + 9 faint + 2.4 seam + 0.35 size + 6 form
+        chance = 1 / (1 + exp(-x)),  x = -4.6 + 9 faint + 2.4 seam + 0.35 size + 12 form
 
     `faint` and `seam` are the network's own doubts (see `core.doubt`; 0.3 and 0 where they are not known).
     `size` is how far the log of the area is from the median one, in robust standard deviations of at least
     0.25; at most 4. `form` is how much less the cell fills of the ellipse of its own second moments than the
     median cell does, at most 0.3: cells grown together, crescents and branches fill little of theirs. The
-    weights are near a logistic regression of "no true cell has an IoU > 0.5 with it" on 9640 cells that the
-    bundled models predict in images that they were trained on, with more weight on size and form, which are
-    all there is where the doubts are not known. For a missed cell the chance is the mean probability of
+    weights were chosen on 9640 cells that the bundled models predict in images that they were trained on: by
+    a logistic regression of "no true cell has an IoU > 0.5 with it", with more weight on size and form, which
+    are all there is where the doubts are not known and tell cells grown together, and by the corrections that
+    a simulated user needs (`app.annotator`). For a missed cell the chance is the mean probability of
     foreground that the network gave it.
 
     Left out are cells that were changed or are mostly reviewed. A cell that the image's edge cuts is not odd

@@ -213,7 +213,7 @@ def _plan_glances(
     card: ModelCard, proof: Proof, pace: float, budget: Budget
 ) -> Callable[[Model], float | None]:
     """Return what scores the model while it learns, on as many of the images as there is time for."""
-    images, seconds = [], 0.0
+    images, seconds = [], pace * _SIDE_JOBS  # the first one compiles
     for image in proof.images[:_MOST_GLANCED]:
         seconds += pace * count_pixels(card, image.labels.shape, at=card.image_scale(proof.pixel_size))
         if seconds <= _GLANCE * budget.seconds:

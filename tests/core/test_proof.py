@@ -73,10 +73,23 @@ def test_a_model_is_judged_by_what_it_learnt_and_by_what_it_forgot():
     assert judge(worse, better, 0.95, 0.9)[0]
     assert judge(worse, better, None, None)[0]
     assert not judge(better, worse, 0.95, 0.95)[0]
-    accepted, reason = judge(worse, better, 0.95, 0.5)
+    assert judge(worse, better, 0.95, 0.7)[0]  # much was learnt
+    assert not judge(better, better, 0.95, 0.7)[0]  # nothing was
+    accepted, reason = judge(worse, better, 0.95, 0.4)
     assert not accepted
     assert "forgotten" in reason
     assert reason.count(".") == reason.count("0.") + 1  # one sentence
     accepted, reason = judge(None, None, 0.9, 0.9)
     assert accepted
     assert "too few" in reason
+
+
+def test_half_a_cell_less_is_no_proof_against_a_model():
+    truth = grid_of_cells(4)
+    perfect = evaluate(truth, truth)
+    off = perfect.model_copy(update={"ap": {**perfect.ap, "0.85": 0.9, "0.90": 0.9}})
+    accepted, reason = judge(perfect, off, None, None)
+    assert accepted
+    assert "about as good" in reason
+    one_missed = evaluate(np.where(truth == 1, 0, truth), truth)
+    assert not judge(perfect, one_missed, None, None)[0]

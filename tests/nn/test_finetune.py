@@ -35,6 +35,9 @@ def test_the_new_model_is_better_on_corrections_it_did_not_see(parent):
     assert result.accepted
     assert "held-out" in result.reason
     assert len(result.history) == 150
+    assert sum("score" in entry for entry in result.history) == 3
+    assert result.cpu_seconds > 0
+    assert result.model.card.scores["held_out"]["after"]["objects"] == result.after.objects
     assert result.model.card.parent == "hash-of-the-parent"
     assert result.model.card.name == "child"
     for old, now in zip(before, parent.network.get_weights(), strict=True):

@@ -25,7 +25,9 @@ def fine_tune(window):
 def compare(window):
     """Press Compare and return the window that opens, in place of one that is open."""
     comparer, before = window.panel.comparer, window.panel.comparer.window
-    window.hands.click(window.panel.step3.compare)
+    button = window.panel.step3.compare
+    window.wait(lambda: button.isVisible() and button.isEnabled())
+    window.hands.click(button)
     window.wait(lambda: comparer.window not in (None, before))
     window.settle()
     return window.panel.comparer.window

@@ -24,7 +24,7 @@ LINE = 2  # px, to cut with
 SLOT = (54, 92)  # rows and columns for each error
 RADIUS = 17.0
 BRIGHT, DIM, DARK = 200, 80, 20
-MOST = 0.55
+MOST = 0.56
 """The events with our tools, in parts of those with napari's."""
 
 
@@ -237,8 +237,9 @@ def repair_by_napari(hands: CountingHands, layer, scene: Scene) -> None:
     for first, second in scene.errors["merged"]:
         hands.drag(layer, _border(scene.cell(first), scene.cell(second)))
     hands.press(key.Key_4)
-    for _, second in scene.errors["merged"]:
-        hands.press(key.Key_M)
+    for number, (_, second) in enumerate(scene.errors["merged"]):
+        if number:  # the label that is selected to begin with is a new one
+            hands.press(key.Key_M)
         hands.drag(layer, [middle(scene.cell(second) & (layer.data > 0))])
     hands.about = "split"
     for cell in scene.errors["split"]:
