@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from napari_unet.app.images import OpenImages
 from napari_unet.app.project import ImageRecord, Project
 from napari_unet.app.runner import Runner
+from napari_unet.core.errors import InputError
+
+logger = logging.getLogger("napari_unet")
 
 _USED = "teaches"
 _CORRECTED = "corrected"
@@ -42,7 +46,10 @@ class Teachers:
 
         def work() -> list[Teacher]:
             for record, corrected in opened.values():
-                record.remember(**{_CORRECTED: corrected})
+                try:
+                    record.remember(**{_CORRECTED: corrected})
+                except InputError:  # found out again the next time; what cannot be saved is told elsewhere
+                    logger.warning("it is not noted whether %s is corrected", record.name, exc_info=True)
             return self._list({key for key, (_, corrected) in opened.items() if corrected}, set(opened))
 
         def finish(known: list[Teacher]) -> None:

@@ -107,7 +107,7 @@ def plate(tmp_path):
     folder.mkdir()
     image = tifffile.imread(sample_path("nuclei"))[:96, :96]
     tifffile.imwrite(folder / "b small.tif", image)
-    tifffile.imwrite(folder / "c large.tif", np.tile(image, (16, 16)))
+    tifffile.imwrite(folder / "c large.tif", np.tile(image, (32, 32)))
     (folder / "a broken.tif").write_bytes(b"no image")
     return folder
 

@@ -288,7 +288,7 @@ def test_the_tools_fit_in_a_narrow_dock(opened):
     steps = opened.panel.step2.parentWidget()
     dock = opened.panel.parent()
     opened.viewer.window._qt_window.resizeDocks([dock], [1], Qt.Orientation.Horizontal)
-    opened.wait(lambda: opened.panel.width() == opened.panel.minimumWidth())
+    opened.wait(lambda: opened.panel.width() == opened.panel.minimumSizeHint().width())
     assert steps.width() <= steps.parentWidget().width()
     heights = set()
     for tool in TOOLS:
