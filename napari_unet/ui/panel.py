@@ -136,7 +136,10 @@ class UNetPanel(QWidget):
         reason = explain_no_learning(image)
         self.step3.fine_tune.setEnabled(not reason and not busy)
         self.step3.show_reason(reason)
-        self.step3.show_trial(None if learning else session.trial)
+        trial = None if learning else session.trial
+        if trial is not None and self.step3.keep.isHidden():
+            self.column.show_control(self.step3.keep)
+        self.step3.show_trial(trial)
         for button in (self.step3.compare, self.step3.keep, self.step3.roll_back):
             button.setEnabled(not busy)
         self.step3.show_pace(session.pace)
@@ -184,7 +187,8 @@ class UNetPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.run_bar)
-        layout.addWidget(ScrollColumn(steps), 1)
+        self.column = ScrollColumn(steps)
+        layout.addWidget(self.column, 1)
         self.setStyleSheet(PANEL)
 
     def _connect_controls(self) -> None:

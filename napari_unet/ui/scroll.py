@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 
@@ -14,6 +14,13 @@ class ScrollColumn(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(widget)
+        self._wanted: QWidget | None = None
+        self._laid_out = QTimer(self, singleShot=True, interval=0)
+        self._laid_out.timeout.connect(self._scroll)
+
+    def show_control(self, control: QWidget) -> None:
+        """Scroll to a control that is about to appear, once it has its place."""
+        self._wanted = control
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Return the least size, with room for the scroll bar whether it is there or not."""
@@ -24,4 +31,10 @@ class ScrollColumn(QScrollArea):
         """Ask for more room where the widget has become wider."""
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
+            self._laid_out.start()
         return super().eventFilter(watched, event)
+
+    def _scroll(self) -> None:
+        if self._wanted is not None and self._wanted.isVisible():
+            self.ensureWidgetVisible(self._wanted)
+            self._wanted = None

@@ -43,7 +43,7 @@ def test_the_new_model_relabels_what_was_not_reviewed(corrected):
     np.testing.assert_array_equal(after[5:], before[5:])
     assert trial.model.stem == "nuclei-1"
     table = corrected.panel.step3.scores
-    assert table.isVisible()
+    corrected.wait(table.isVisible)
     assert [table.item(0, column).text() for column in (1, 2)] == ["0.50", "0.90"]
     missed = next(row for row in range(table.rowCount()) if table.item(row, 0).text() == "Missed cells")
     assert all(table.item(missed, column).text().isdigit() for column in (1, 2))
@@ -65,6 +65,14 @@ def test_keep_makes_it_the_model_in_use(corrected, project):
     assert not corrected.panel.step3.keep.isVisible()
     assert (corrected.labels.data[:4, :4] > 0).all()
     assert fine_tune(corrected).model.stem == "nuclei-2"
+
+
+def test_in_a_low_window_the_decision_comes_into_view(corrected):
+    corrected.viewer.window._qt_window.resize(1200, 600)
+    keep = corrected.panel.step3.keep
+    fine_tune(corrected)
+    corrected.wait(lambda: not keep.visibleRegion().isEmpty())
+    assert keep.visibleRegion().boundingRect().height() == keep.height()
 
 
 def test_roll_back_restores_labels_and_model_and_keeps_what_was_done_since(corrected, project):
