@@ -117,7 +117,7 @@ def run_batch(
     outcomes = {task.image: Outcome(task.image) for task in tasks}
     futures = dict(zip(client.map(segment_file, tasks, pure=False), tasks, strict=True))
     try:
-        for future in _take_finished(futures, cancelled):
+        for future in _take_finished(client, futures, cancelled):
             outcome = _collect(future, futures[future])
             outcomes[outcome.file] = outcome
             on_outcome(outcome)
@@ -129,11 +129,11 @@ def run_batch(
     return list(outcomes.values())
 
 
-def _take_finished(futures: Iterable[Any], cancelled: IsCancelled) -> Iterator[Any]:
+def _take_finished(client: Client, futures: Iterable[Any], cancelled: IsCancelled) -> Iterator[Any]:
     """Yield futures as they are finished; raises Cancelled when it is so."""
     from distributed import as_completed
 
-    waiting = as_completed(futures)
+    waiting = as_completed(futures, loop=client.loop)
     while not waiting.is_empty():
         finished = waiting.next_batch(block=False)
         yield from finished

@@ -120,7 +120,7 @@ def start_cluster(workers: int, threads: int | None = None) -> Iterator[Client]:
             preload=__name__,
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster) as client,
+        Client(cluster, set_as_default=False) as client,
     ):
         yield client
 
@@ -139,7 +139,7 @@ def join_cluster(address: str) -> Iterator[Client]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # told below, in a sentence
-            client = Client(address, timeout=_SECONDS_TO_CONNECT)
+            client = Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise InputError(
             f"No Dask scheduler answers at {address}: check that it is running, the address "

@@ -98,13 +98,16 @@ def segment_file(task: Task) -> Outcome:
     Where the image cannot be segmented, the outcome says why. Raises InputError where results cannot be
     written: then the next image has no chance either.
     """
+    import dask
+
     start = perf_counter()
     try:
         digest = hash_image(task.image)
         record = _read_record(task.record)
         if record and (record.image, record.settings) == (digest, task.settings) and _is_there(task):
             return Outcome(task.image, record.cells, record.seconds, record.worker, "kept")
-        with _one_at_a_time:
+        # Lazy pixels would otherwise be read by further tasks of the cluster, which this one keeps waiting.
+        with _one_at_a_time, dask.config.set(scheduler="synchronous"):
             file = read_image(task.image)
             labels = _segment(task, file)
     except (InputError, OSError, MemoryError) as error:
@@ -146,8 +149,6 @@ def name_process() -> str:
 
 
 def _segment(task: Task, file: ImageFile) -> Labels:
-    import dask
-
     settings = task.settings
     request: dict[str, Any] = {
         "image": file.data,
@@ -159,9 +160,7 @@ def _segment(task: Task, file: ImageFile) -> Labels:
     }
     if request["output"]:
         task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
-    # Lazy pixels would otherwise be read by further tasks of the cluster, which this one keeps waiting.
-    with dask.config.set(scheduler="synchronous"):
-        result = JOBS["segment"](request, lambda progress: None, lambda: False)
+    result = JOBS["segment"](request, lambda progress: None, lambda: False)
     if result["model"] != settings.model:
         raise InputError(
             f"{name_process()} has another model in {task.model}: give all workers the same file."

@@ -18,6 +18,7 @@ import psutil
 import pytest
 import tifffile
 from distributed import Client, LocalCluster
+from distributed.client import _get_global_client
 
 import napari_unet
 from napari_unet.app.batch import TABLE, plan_batch, run_batch
@@ -46,6 +47,7 @@ def threads():
         n_workers=2, threads_per_worker=2, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
     ) as cluster:
         yield cluster.scheduler_address
+    assert _get_global_client() is None, "whoever reads lazy pixels now would wait for a cluster that is gone"
 
 
 @pytest.fixture
@@ -305,7 +307,7 @@ def test_a_cluster_of_ours_is_closed_to_others(processes):
         careless.wrap_socket(plain) as stranger,
     ):
         stranger.recv(1)
-    with Client(address, security=processes.security, timeout=10) as friend:
+    with Client(address, security=processes.security, timeout=10, set_as_default=False) as friend:
         assert len(friend.scheduler_info()["workers"]) == 2
 
 
