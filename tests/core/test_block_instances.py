@@ -50,8 +50,8 @@ def label(maps, outputs, params, **options):
     return labels
 
 
-# The same planes each time, for there is an open fault: a plane of 36 x 6 px (foreground and border, marker and
-# certainty 0.5, steps 0, seed 640) is parted otherwise by block 5, window 5, margin 1 than as a whole.
+# The same planes each time, for there is an open fault: a plane of 36 x 6 px (foreground and border, marker
+# and certainty 0.5, steps 0, seed 640) is parted otherwise by block 5, window 5, margin 1 than as a whole.
 @settings(deadline=None, max_examples=150, derandomize=True)
 @given(
     height=st.integers(1, 90),
