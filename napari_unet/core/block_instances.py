@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import watershed
 
 from napari_unet.core.blocks import Box, Components, Reader, Shape, grow_box, plan_blocks, slices, within
-from napari_unet.core.instances import SMOOTHING_REACH, Pockets, cell_landscape
+from napari_unet.core.instances import SMOOTHING_REACH, Pockets, cell_landscape, grow_markers
 from napari_unet.core.params import InstanceParams
 from napari_unet.core.targets import depth_in_pixels
 
@@ -156,7 +155,7 @@ def _grow(plane: BlockPlane, box: Box, markers: Table, count: int) -> tuple[Labe
         if margin < plane.reach:
             _fence(seeds, inside, window, plane.shape, beyond)
         foreground, landscape = _read_landscape(plane, window)
-        grown: Labels = watershed(-landscape, seeds, mask=inside)[inner]
+        grown = grow_markers(landscape, seeds, inside)[inner]
         if margin >= plane.reach or not (grown == beyond).any():
             return grown, foreground[inner]
         margin *= 2
@@ -223,12 +222,12 @@ def _measure_depth(plane: BlockPlane) -> None:
             ids = number[plane.scratch[slices(window)]]
             inner = within(box, window)
             depth = depth_in_pixels(ids)[inner]
+            if window == grow_box(window, 1, plane.shape):
+                break
+            if ids.min() == ids.max() > 0:  # no edge is seen, so there is nothing to measure from
+                depth = np.full(depth.shape, np.inf)
             # An edge that lies outside of the window is farther away than the margin.
-            if (
-                margin >= plane.reach
-                or depth.max() <= margin + 1
-                or window == grow_box(window, 1, plane.shape)
-            ):
+            if margin >= plane.reach or depth.max() <= margin + 1:
                 break
             margin *= 2
         depth = np.minimum(depth, plane.reach)
