@@ -4,7 +4,8 @@ A simulated user corrects the val images of each data set, segmented by the mode
 order of the queue and, at its end, as one reads; as one reads; and at random, several times. The table says
 how many cells must be looked at until a quarter, a half, three quarters and nine tenths of the AP that is
 lacking are reached. Who reads or looks at random sees missed cells, too; the queue has to guess them. The
-curves are kept as JSON in a folder beside FILE.md; what is there is not measured again.
+curves are kept as JSON in a folder beside FILE.md; what is there is not measured again. A second table says
+how many places of the queue are wrong, and what would become of them by the fixes that are suggested there.
 `scripts/benchmark_adaptation.py --walks queue,random` measures what the order is worth to the next model.
 """
 
@@ -19,6 +20,7 @@ from napari_unet.app.annotator import WALKS
 from napari_unet.app.atomic import write_file
 from napari_unet.app.benchmark import check_output, find_data_sets
 from napari_unet.app.simulation import Curve, measure_curve, segment_tasks
+from napari_unet.app.verdict import Verdict, judge_suggestions
 from napari_unet.core.errors import InputError
 
 SETS = "dsb2018_fluo:nuclei,dic_hela:cells,isbi2012_em:membranes,dsb2018_histology:nuclei"
@@ -36,7 +38,7 @@ def main(
     check_output(output)
     folder = output.with_suffix("")
     folder.mkdir(exist_ok=True)
-    lines = render_head()
+    lines, verdicts = render_head(), render_verdict_head()
     for name, model in (pair.split(":") for pair in sets.split(",")):
         (data_set,) = find_data_sets(data, [name], split=split)
         orders = [("queue", 0), ("rows", 0), *(("random", seed) for seed in range(seeds))]
@@ -49,8 +51,13 @@ def main(
                 write_file(path, curve.model_dump_json().encode())
                 print(path.stem, file=sys.stderr, flush=True)
         curves = [Curve.model_validate_json(path.read_bytes()) for path in paths]
+        path = folder / f"{name}-{split}-{model}-suggestions.json"
+        if not path.exists():
+            verdict = judge_suggestions(tasks or segment_tasks(data_set, model))
+            write_file(path, verdict.model_dump_json().encode())
         lines.append(render_row(f"{name}, {model}", curves))
-        write_file(output, ("\n".join(lines) + "\n").encode())
+        verdicts.append(render_verdict(f"{name}, {model}", Verdict.model_validate_json(path.read_bytes())))
+        write_file(output, ("\n".join([*lines, "", *verdicts]) + "\n").encode())
     print(output.read_text(encoding="utf-8"))
 
 
@@ -74,6 +81,17 @@ def render_row(name: str, curves: list[Curve]) -> str:
         ratio = f"{first / mean(looks):.2f}"
         cells += [f"{target:.2f}", f"{first:.0f}", f"{second:.0f}", spread, ratio]
     return f"| {' | '.join(cells)} |"
+
+
+def render_verdict_head() -> list[str]:
+    """Return the first lines of the table about suggestions."""
+    columns = ["data set, model", *Verdict.model_fields]
+    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+
+
+def render_verdict(name: str, verdict: Verdict) -> str:
+    """Return the line of a data set: what becomes of its places."""
+    return f"| {' | '.join([name, *map(str, verdict.model_dump().values())])} |"
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet.app.files import read_image
-from napari_unet.app.opened import OpenImage, read_plane
+from napari_unet.app.opened import OpenImage
 from napari_unet.app.project import ImageRecord, Project, hash_image
+from napari_unet.app.region import read_region
+from napari_unet.app.source import read_plane
 from napari_unet.app.teachers import is_used
 from napari_unet.core.axes import Channels, PlaneGrid
 from napari_unet.core.corrections import Review
@@ -88,6 +90,9 @@ def _read_again(record: ImageRecord) -> npt.NDArray[Any] | None:
     candidates = [file.data]
     if "C" in file.axes:  # napari may have shown each channel as an image of its own
         candidates += list(np.moveaxis(file.data, file.axes.index("C"), 0))
+    region, axes = read_region(record), str(record.context.get("axes", ""))
+    if region is not None:
+        candidates = [region.cut(data, axes) for data in candidates if data.ndim == len(axes)]
     fitting = (data for data in candidates if data.shape == record.shape)
     return next((data for data in fitting if hash_image(data) == record.info.hash), None)
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_unet.app.opened import Index, OpenImage, Source, Where, open_image
+from napari_unet.app.opened import OpenImage, Where, open_image
 from napari_unet.app.project import Project
 from napari_unet.app.runner import Run, Runner
+from napari_unet.app.source import Source
 from napari_unet.app.tour import Tour
+from napari_unet.core.axes import Index
 from napari_unet.core.corrections import Box, Labels, Patch, Review, flip, mark, toggle, unmark
 from napari_unet.core.errors import InputError
 from napari_unet.core.queue import Place, rank_places
@@ -42,6 +44,7 @@ class OpenImages(Mapping[str, OpenImage]):
         self._images: dict[str, OpenImage] = {}
         self._held: dict[str, OpenImage] = {}  # the background thread's own
         self._to_count: set[str] = set()
+        self._counts_due = 0
         self._to_rank: set[str] = set()
         self._closed = False
 
@@ -56,8 +59,8 @@ class OpenImages(Mapping[str, OpenImage]):
 
     @property
     def counting(self) -> bool:
-        """Whether any image waits to be counted."""
-        return bool(self._to_count)
+        """Whether any image waits to be counted, or is being counted."""
+        return self._counts_due > 0
 
     def find(self, source: Source) -> OpenImage | None:
         """Return the open image of a source, None where it is not open yet."""
@@ -298,16 +301,21 @@ class OpenImages(Mapping[str, OpenImage]):
             then()
             return
         self._to_count.add(image.key)
+        self._counts_due += 1
 
         def work() -> Any:
             self._to_count.discard(image.key)
             return image.count()
 
+        def give_up() -> None:
+            self._counts_due -= 1
+
         def finish(counted: Any) -> None:
+            self._counts_due -= 1
             if counted is not None:
                 image.counts, image.features = counted
             then()
             self.measured.emit(image.key)
             self._runner.changed.emit()
 
-        self._runner.later(work, finish)
+        self._runner.later(work, finish, give_up=give_up)

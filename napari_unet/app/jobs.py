@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unet.app.large import BLOCK, LargeRun, segment_to_disk
 from napari_unet.app.library import verify_model
-from napari_unet.app.models import DEFAULT_MODEL, find_model
+from napari_unet.app.loaded import check_channels, obey, resolve_model
+from napari_unet.app.models import DEFAULT_MODEL
 from napari_unet.app.project import hash_image
+from napari_unet.app.region_jobs import estimate_job, segment_large_job, segment_view_job
 from napari_unet.app.training import software_versions
-from napari_unet.core.axes import Channels, PlaneGrid, plan_planes
+from napari_unet.app.view import Sight, sight_of
+from napari_unet.core.axes import Channels, plan_planes
 from napari_unet.core.corrections import as_labels, ignore_crumbs
 from napari_unet.core.doubt import Doubts
 from napari_unet.core.errors import InputError
@@ -31,7 +33,7 @@ from napari_unet.core.link import link_cells
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import check_pixels, normalise
 from napari_unet.core.params import FineTuneParams
-from napari_unet.core.progress import Cancelled, IsCancelled, Progress, Report
+from napari_unet.core.progress import IsCancelled, Progress, Report
 from napari_unet.core.targets import number_cells
 
 if TYPE_CHECKING:
@@ -45,33 +47,6 @@ logger = logging.getLogger("napari_unet")
 
 def _ignore(progress: Progress) -> None:
     pass
-
-
-@lru_cache(maxsize=2)
-def _load(path: Path, modified: int) -> Model:  # noqa: ARG001 - a file that changed is loaded anew
-    from napari_unet.nn.predictor import load_model_file
-
-    return load_model_file(path)
-
-
-def _resolve(model: Model | str | Path) -> Model:
-    if isinstance(model, str | Path):
-        path = find_model(model)
-        return _load(path, path.stat().st_mtime_ns)
-    return model
-
-
-def _check_channels(grid: PlaneGrid, channel: Channels, model: Model) -> Channels:
-    """Return the channels to use: the user's, or the first where the model takes one and C has several."""
-    wanted = model.card.network.channels
-    if channel is None and "C" in grid.axes and grid.channels != wanted:
-        channel = 0
-    if wanted != 1 and (channel is not None or grid.channels != wanted):
-        raise InputError(
-            f"The model {model.card.name} takes {wanted} channels, but the image has {grid.channels}: "
-            "choose another model."
-        )
-    return channel
 
 
 def segment(
@@ -133,8 +108,8 @@ def _segment(
     if output is None:
         check_pixels(array)
     report(Progress(0.0, "Loading the model"))
-    loaded = _resolve(model)
-    channel = _check_channels(grid, channel, loaded)
+    loaded = resolve_model(model)
+    channel = check_channels(grid, channel, loaded)
     if output is not None:
         run = LargeRun(
             model=loaded, channel=channel, pixel_size=pixel_size, block=block, report=report, warn=warn
@@ -194,7 +169,7 @@ def fine_tune(
 
     report = progress or _ignore
     report(Progress(0.0, "Loading the model"))
-    parent = _resolve(model)
+    parent = resolve_model(model)
     pixels, truth = _as_list(images), _as_list(labels)
     masks = [None] * len(pixels) if reviewed is None else _as_list(reviewed)
     every_axes = [axes] * len(pixels) if axes is None or isinstance(axes, str) else list(axes)
@@ -272,7 +247,7 @@ def _corrected_planes(
             f"Labels of shape {truth.shape} and a reviewed mask of shape {mask.shape} do not fit an image of "
             f"shape {image.shape}: they need the shape {grid.label_shape}."
         )
-    channel = _check_channels(grid, channel, model)
+    channel = check_channels(grid, channel, model)
     planes = []
     for index in grid.indices():
         where = grid.select(index)
@@ -286,22 +261,11 @@ def _corrected_planes(
 Request = dict[str, Any]
 
 
-def _obey(report: Report, cancelled: IsCancelled) -> Report:
-    """Return a report that ends the work where it was cancelled."""
-
-    def check_and_report(progress: Progress) -> None:
-        if cancelled():
-            raise Cancelled
-        report(progress)
-
-    return check_and_report
-
-
 def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
     from napari_unet.nn.backend import backend_name, fast_policy
     from napari_unet.nn.cost import estimate_step
 
-    model = _resolve(request["model"])
+    model = resolve_model(request["model"])
     model.predict_maps(np.zeros((32, 32, model.card.network.channels), np.float32))
     return {
         "backend": backend_name(),
@@ -312,17 +276,20 @@ def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> 
 
 def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     start = perf_counter()
-    model = _resolve(request.pop("model"))
+    model = resolve_model(request.pop("model"))
     doubts: list[Doubts] = []
+    sights: list[Sight] = []
     notes: list[str] = []
 
     def look(number: int, model: Model, prediction: Prediction) -> None:
         doubts.append(model.measure_doubts(prediction, number))
+        sights.append(sight_of(prediction))
 
-    labels = _segment(model=model, report=_obey(report, cancelled), warn=notes.append, look=look, **request)
+    labels = _segment(model=model, report=obey(report, cancelled), warn=notes.append, look=look, **request)
     return {
         "labels": labels,
         "doubts": Doubts.join(doubts),
+        "sights": sights,
         "seconds": perf_counter() - start,
         "model": model.sha256,
         "notes": notes,
@@ -338,7 +305,7 @@ def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> 
 
     output = Path(request.pop("output"))
     start = perf_counter() - max(time() - request.pop("pressed", time()), 0.0)
-    result = fine_tune(**request, name=output.stem, progress=_obey(report, cancelled), started=start)
+    result = fine_tune(**request, name=output.stem, progress=obey(report, cancelled), started=start)
     save_network(result.model.network, result.model.card, output)
     return {
         "before": result.before.model_dump() if result.before else None,
@@ -361,4 +328,7 @@ JOBS: dict[str, Callable[[Request, Report, IsCancelled], Any]] = {
     "segment": _segment_job,
     "fine_tune": _fine_tune_job,
     "verify": _verify_job,
+    "segment_view": segment_view_job,
+    "segment_large": segment_large_job,
+    "estimate": estimate_job,
 }

@@ -26,11 +26,13 @@ from napari_unet.app.zarr_labels import fill_label_image
 from napari_unet.core.axes import Channels, PlaneGrid
 from napari_unet.core.block_instances import BlockPlane, label_blocks
 from napari_unet.core.blocks import Box, Reader, Shape, plan_blocks, slices
+from napari_unet.core.card import CellKind
 from napari_unet.core.errors import InputError
 from napari_unet.core.footprint import Footprint, estimate_footprint
 from napari_unet.core.instances import needed_maps, smallest_area
 from napari_unet.core.link import link_cells
 from napari_unet.core.normalise import normalise, rescale
+from napari_unet.core.params import InstanceParams
 from napari_unet.core.progress import Progress, Report
 from napari_unet.core.resample import resampled
 from napari_unet.core.survey import WINDOW, Survey, survey_plane
@@ -87,7 +89,7 @@ def segment_to_disk(image: Any, grid: PlaneGrid, output: Path, run: LargeRun) ->
     if np.dtype(image.dtype).kind not in "buif":
         raise InputError(f"The image has pixels of type {image.dtype}: convert them to numbers first.")
     indices = list(grid.indices())
-    footprint = _estimate(image, grid, run)
+    footprint = estimate(image, grid, run)
     _check_room(output, footprint)
     needs = f"The image ({grid.describe(run.channel)}) {footprint.describe()}."
     run.report(Progress(0.0, needs))
@@ -125,7 +127,8 @@ def _chunk_bytes(image: Any) -> int:
     return math.prod(chunk) * np.dtype(image.dtype).itemsize if chunk else 0
 
 
-def _estimate(image: Any, grid: PlaneGrid, run: LargeRun) -> Footprint:
+def estimate(image: Any, grid: PlaneGrid, run: LargeRun) -> Footprint:
+    """Return what `segment_to_disk` needs for an image, of which only shape, dtype and chunks count."""
     shape = plane_shape(grid)
     card = run.model.card
     seen = run.model.shape_seen(shape, card.image_scale(run.pixel_size))
@@ -182,14 +185,18 @@ class _PlaneRun:
         def read(box: Box) -> Float32:
             return rescale(source.read(box), survey.limits)
 
-        scale = self._choose_scale(read, survey)
-        self._label(self._predict(read, shape, scale), shape, scale, labels)
+        scale, kind = self._choose_scale(read, survey)
+        smallest = smallest_area(kind.instances, kind.object_size / scale if kind.object_size else None)
+        self._label(self._predict(read, shape, scale), shape, kind.instances, smallest, labels)
 
-    def _choose_scale(self, read: Reader, survey: Survey) -> float:
-        """Return the scale for the network: by pixel sizes, or else the one that suits a sample."""
+    def _choose_scale(self, read: Reader, survey: Survey) -> tuple[float, CellKind]:
+        """Return the scale for the network, and as what it takes the cells.
+
+        Pixel sizes tell, or else a sample of the plane.
+        """
         card, pixel_size = self.run.model.card, self.run.pixel_size
         if card.knows_scale(pixel_size) and card.believes(pixel_size):
-            return card.image_scale(pixel_size)
+            return card.image_scale(pixel_size), card
         self._say(0.0, "Looking for the scale")
         rows = [[read(box) for box in row] for row in survey.choose_sample()]
         height, width = (min(part.shape[axis] for row in rows for part in row) for axis in (0, 1))
@@ -197,7 +204,7 @@ class _PlaneRun:
         prediction = self.run.model.predict(sample, pixel_size=pixel_size)
         if not card.believes(pixel_size) and not self.run.model.knows_size(prediction):
             self.run.warn(card.explain_pixels(pixel_size))
-        return prediction.scale
+        return prediction.scale, prediction.kind
 
     def _predict(self, read: Reader, shape: Shape, scale: float) -> Reader:
         """Predict the maps that cells are made of, onto the disk, and return a reader of them."""
@@ -213,11 +220,10 @@ class _PlaneRun:
             maps[slices(part.keep)] = values[..., wanted]
         return resampled(lambda box: np.asarray(maps[slices(box)]), seen, shape)
 
-    def _label(self, read_maps: Reader, shape: Shape, scale: float, labels: PlaneSlot) -> None:
-        card = self.run.model.card
-        size = card.object_size
-        smallest = smallest_area(card.instances, size / scale if size else None)
-        outputs = needed_maps(card.outputs)
+    def _label(
+        self, read_maps: Reader, shape: Shape, params: InstanceParams, smallest: float, labels: PlaneSlot
+    ) -> None:
+        outputs = needed_maps(self.run.model.card.outputs)
         scratch = self._create("scratch", shape, np.int32, (1024, 1024))
         depth = None if "distance" in outputs else self._create("depth", shape, np.float64, (1024, 1024))
         for block in _halvings(self.run.block):
@@ -225,7 +231,7 @@ class _PlaneRun:
                 shape=shape,
                 read=read_maps,
                 outputs=outputs,
-                params=card.instances,
+                params=params,
                 scratch=scratch,
                 depth=depth,
                 block=block,

@@ -45,9 +45,9 @@ def read_result(image: Path, labels: Path | None) -> list[LayerData]:
     look = {name: said[name] for name in ("scale", "units", "axis_labels")}
     over = layers[0][1]
     # The file of the labels knows the same lengths, unless they were given by hand.
-    if len(over["scale"]) == data.ndim:
+    if len(over["scale"]) == len(said["scale"]):
         look = {name: over[name] for name in look}
-    if data.size <= _LARGEST_LABELS:
+    if not isinstance(data, list) and data.size <= _LARGEST_LABELS:
         data = np.asarray(data).astype(np.int32)
     return [*layers, (data, {"name": f"{files.stem_of(image)} cells", **look}, "labels")]
 
@@ -94,6 +94,8 @@ def _labels_layer(path: Path) -> LayerData:
     said, data = multiscale.calibration, read_pixels(multiscale)
     if data.size <= _LARGEST_LABELS:
         data = np.asarray(data).astype(np.int32)
+    elif len(multiscale.levels) > 1:
+        data = [data, *(read_pixels(multiscale, level) for level in range(1, len(multiscale.levels)))]
     look = {"scale": said.scale, "units": said.units, "axis_labels": said.axis_labels}
     return data, {"name": path.stem, **look}, "labels"
 

@@ -16,9 +16,13 @@ import numpy.typing as npt
 from napari_unet.app.calibration import Calibration
 from napari_unet.app.files import read_calibration
 from napari_unet.app.journal import Edit, JournalWriter
-from napari_unet.app.project import ImageRecord, Project
+from napari_unet.app.large import is_large
+from napari_unet.app.parts import Part, Planes, View
+from napari_unet.app.project import ImageRecord, Project, hash_samples
+from napari_unet.app.source import Source, name_axes, read_plane
 from napari_unet.app.tour import Tour
-from napari_unet.core.axes import Channels, PlaneGrid, plan_planes
+from napari_unet.app.view import Sight
+from napari_unet.core.axes import Channels, Index, PlaneGrid, plan_planes
 from napari_unet.core.corrections import (
     Box,
     Labels,
@@ -31,47 +35,12 @@ from napari_unet.core.corrections import (
 from napari_unet.core.doubt import Doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.measure import Columns, measure
+from napari_unet.core.queue import Place
 
 logger = logging.getLogger("napari_unet")
 
-Index = tuple[int, ...]
 Select = tuple[slice | int, ...]
 Where = TypeVar("Where", Box, Patch)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Source:
-    """An image as a window shows it.
-
-    `id` is the window's own name for it. `data` is a numpy array or lazy; `axes` has one letter of TZCYXS
-    per axis of it, or is None where only its file can say; `pixel_size` is in um.
-    """
-
-    id: str
-    name: str
-    data: Any
-    axes: str | None = None
-    rgb: bool = False
-    path: str | None = None
-    pixel_size: float | None = None
-
-    def is_same(self, other: Source) -> bool:
-        """Whether both are the same array of the same layer."""
-        return self.id == other.id and self.data is other.data
-
-    def plan(self, axes: str) -> PlaneGrid:
-        """Return the planes of the image if its axes are `axes`; InputError where they cannot be.
-
-        A window shows rows and columns last, behind them only the colours that it shows as such.
-        """
-        grid = plan_planes(tuple(self.data.shape), axes)
-        if self.rgb and not grid.axes.endswith("YXS"):
-            raise InputError(f"Axes '{grid.axes}' do not end with YXS: the last axis is shown as colours.")
-        if "S" in grid.axes and not self.rgb:
-            raise InputError(f"Axes '{grid.axes}' name RGB samples, which are not shown as colours: use C.")
-        if not self.rgb and not grid.axes.endswith("YX"):
-            raise InputError(f"Axes '{grid.axes}' do not end with YX: rows and columns are shown last.")
-        return grid
 
 
 @dataclass(slots=True)
@@ -84,7 +53,8 @@ class OpenImage:
     `review` is None until the image is segmented; its `labels` are those last handed to the disk. `counts`
     and `features` follow it with some delay. `doubts` are the network's about its prediction, None where
     they are not known; `tour` leads from one doubtful place to the next. `problem` is a sentence about what
-    could not be read.
+    could not be read. `sights` are how networks saw a plane, by model, channel and plane; `view`
+    is what was segmented last, where that was no whole plane.
     """
 
     source: Source
@@ -107,6 +77,8 @@ class OpenImage:
     save_error: str = ""
     sources: list[Source] = field(default_factory=list)
     replacing: bool = False
+    sights: dict[tuple[str, Channels, Index], Sight] = field(default_factory=dict)
+    view: View | None = None
 
     @property
     def key(self) -> str:
@@ -117,6 +89,18 @@ class OpenImage:
     def name(self) -> str:
         """Name of the image in the window."""
         return self.source.name
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is read in parts only, and corrected in regions that are cut out of it."""
+        return self.source.is_lazy and is_large(self.grid)
+
+    @property
+    def open_place(self) -> Place | None:
+        """The place that is looked at, None where there is none or all is done there."""
+        if self.tour is None or self.review is None or self.tour.is_settled(self.review, self.grid):
+            return None
+        return self.tour.place
 
     @property
     def has_corrections(self) -> bool:
@@ -224,8 +208,11 @@ class OpenImage:
         pixels = [read_plane(self.source.data, self.grid.axes, plane) for plane in planes]
         return (pixels[0], axes) if len(pixels) == 1 else (np.stack(pixels), "Z" + axes)
 
-    def plane_shapes(self, planes: Sequence[Index] | None) -> list[tuple[int, ...]]:
-        """Return the shape (Y, X) of each of some planes, None for the whole image."""
+    def next_shapes(self) -> list[tuple[int, ...]]:
+        """Return the shapes (Y, X) of what a new model is to segment again."""
+        if self.view is not None:
+            return [tuple(stop - start for start, stop in self.view.box)]
+        planes = self.segmented_planes()
         count = math.prod(self.grid.stack_shape) if planes is None else len(planes)
         return [tuple(self.grid.label_shape[-2:])] * count
 
@@ -241,6 +228,10 @@ class OpenImage:
         linked = any(((above == below) & (above > 0)).any() for above, below in itertools.pairwise(planes))
         return None if linked else found
 
+    def segmented_part(self) -> Part:
+        """Return what a new model is to segment again: what is in use, or was last looked at."""
+        return self.view or Planes(self.segmented_planes())
+
     def _submit(self, edit: Edit) -> None:
         # While a new prediction goes to the disk the old review is history: `adopt` sends what is new.
         if not self.replacing:
@@ -250,19 +241,24 @@ class OpenImage:
 def open_image(project: Project, source: Source, opened: Mapping[str, OpenImage]) -> OpenImage:
     """Look an image up in the project, with its review if there is one; takes as long as hashing it.
 
+    A large one that is read in parts is known by some samples, and has no review of its own.
+
     The same content may be among the `opened`, by key: then that one is returned. Raises InputError where it
     is no image, or another window is correcting it.
     """
     said = _ask_file(source) if source.path else None
     guess = source.axes or (said.axes if said else name_axes(source.data.ndim, rgb=source.rgb))
-    first = project.image(source.data, name=source.name, source=source.path)
+    large = source.is_lazy and is_large(plan_planes(source.data.shape, guess))
+    digest = hash_samples(source.data, source.path) if large else None
+    first = project.image(source.data, name=source.name, source=source.path, digest=digest)
     named = _remembered_axes(first, source)
     grid = source.plan(named) if named else plan_planes(source.data.shape, guess)
     pixel_size = source.pixel_size or (said.pixel_size if said else None)
     record = _find_record(first, grid)
     if record.key in opened:
         return opened[record.key]
-    record.remember(axes=grid.axes, pixel_size=pixel_size)
+    region = {"region": source.region.model_dump()} if source.region else {}
+    record.remember(axes=grid.axes, pixel_size=pixel_size, **region)
     image = OpenImage(
         source,
         grid,
@@ -319,24 +315,6 @@ def _remembered_channel(record: ImageRecord, grid: PlaneGrid) -> Channels:
     except (InputError, TypeError):
         return None
     return tuple(picked) if len(picked) > 1 else next(iter(picked), None)
-
-
-def name_axes(ndim: int, *, rgb: bool) -> str:
-    """Return axes for an image whose axes have no names: Z for the one with a slider, T and Z for two."""
-    tail = "YXS" if rgb else "YX"
-    leading = ndim - len(tail)
-    if leading not in (0, 1, 2, 3):
-        raise InputError(
-            f"An image with {ndim} axes cannot be segmented: choose one with rows, columns, and at most "
-            "time, channels and depth."
-        )
-    return ("", "Z", "TZ", "TCZ")[leading] + tail
-
-
-def read_plane(data: Any, axes: str, plane: Index) -> npt.NDArray[Any]:
-    """Return one plane of an image, all its channels, as a numpy array."""
-    steps = iter(plane)
-    return np.asarray(data[tuple(next(steps) if axis in "TZ" else slice(None) for axis in axes)])
 
 
 def _ask_file(source: Source) -> Calibration | None:

@@ -1,11 +1,11 @@
 """The project folder: images by reference and content hash, their reviews, models and training runs.
 
     project.json
-    images/<key>/image.json   and the review (see `store`)
+    images/<key>/image.json   and the review (see `store`), or a large image's cells (see `disk_cells`)
     models/    runs/
 
 Images are never copied. `key` is the start of the content's hash, so that an image is known again under
-another name and place.
+another name and place; a large one that is read in parts is known by some samples and its file.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 _BLOCK = 16 << 20  # bytes hashed at a time
 _KEY_DIGITS = 24
+_SAMPLES, _SAMPLE_SIDE = 16, 64
+_STEPS = (1 / 16, 0.618, 0.414, 0.732, 0.236, 0.646)  # parts of an axis between samples, the last axis first
 
 
 class ImageInfo(BaseModel):
@@ -207,13 +209,14 @@ class Project:
         name: str,
         source: str | None = None,
         context: dict[str, Any] | None = None,
+        digest: str | None = None,
     ) -> ImageRecord:
         """Return the record of an image, made where its content is new.
 
         `name` and, where given, `source` and `context` replace what was known. Reads all of `data`
-        (about 1 s per 2 GB), block by block where it is lazy.
+        (about 1 s per 2 GB), block by block where it is lazy, unless its `digest` is given.
         """
-        digest = hash_image(data)
+        digest = digest or hash_image(data)
         folder = self.images_folder / digest[:_KEY_DIGITS]
         known = _read_image_info(folder)
         info = ImageInfo(
@@ -271,6 +274,24 @@ def hash_image(data: npt.NDArray[Any]) -> str:
     for start in range(0, data.shape[0], rows):
         block = np.ascontiguousarray(data[start : start + rows], dtype=dtype)
         digest.update(block.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def hash_samples(data: Any, source: str | None) -> str:
+    """Return a SHA-256 by which an image is known again that is too large to be read for that.
+
+    It is made of the dtype, the shape, the file `source`, and the values in `_SAMPLES` squares of 64 px that
+    are spread over rows, columns and planes: the blocks that they lie in are all that is read.
+    """
+    digest = hashlib.sha256(f"samples {np.dtype(data.dtype).str} {tuple(data.shape)} {source}".encode())
+    for number in range(_SAMPLES):
+        where = []
+        for size, step in zip(reversed(data.shape), _STEPS, strict=False):
+            side = _SAMPLE_SIDE if size > _SAMPLE_SIDE else 1
+            start = int((number + 0.5) * step % 1 * (size - side + 1))
+            where.append(slice(start, start + side))
+        values = np.ascontiguousarray(data[tuple(reversed(where))])
+        digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from napari_unet.core.axes import Index, PlaneGrid
+from napari_unet.core.blocks import Box
 from napari_unet.core.corrections import Labels, Review, rebase
+from napari_unet.core.region import merge_box
 
 
 def merge_labels(
@@ -40,6 +42,23 @@ def merge_labels(
         result.prediction[at] = part.prediction[number]
         result.labels[at] = part.labels[number]
         result.marked[at] = part.marked[number]
+    return result
+
+
+def merge_view(
+    grid: PlaneGrid, review: Review | None, labels: Labels, plane: Index, box: Box, window: Box
+) -> Review:
+    """Return `review` with new cells in a `box` of one plane; `labels` (y, x) are those of a `window` of it.
+
+    Which cells are in the box, and which ids they get, is said at `merge_box`.
+    """
+    if review is None:
+        review = Review.of(np.zeros(grid.label_shape, np.int32))
+    largest = max(int(review.labels.max()), int(review.prediction.max()))
+    at = grid.select(plane)
+    part = merge_box(cut_review(review, at), labels, box, window, largest)
+    result = Review(review.prediction.copy(), review.labels.copy(), review.marked.copy())
+    result.prediction[at], result.labels[at] = part.prediction, part.labels
     return result
 
 

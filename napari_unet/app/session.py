@@ -6,7 +6,7 @@ its own or in the worker process, and comes back through `post`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -16,16 +16,19 @@ from napari_unet.app.corrected import gather_corrections
 from napari_unet.app.images import OpenImages
 from napari_unet.app.job import Job
 from napari_unet.app.models import DEFAULT_MODEL, ModelEntry, find_models
-from napari_unet.app.opened import Index, OpenImage, Source
+from napari_unet.app.opened import OpenImage
 from napari_unet.app.pace import Pace
+from napari_unet.app.parts import Part, Planes, View
 from napari_unet.app.project import Project
-from napari_unet.app.relabel import cut_review, merge_labels, restore_review
+from napari_unet.app.regions import Regions
+from napari_unet.app.relabel import cut_review, restore_review
 from napari_unet.app.runner import Activity, Run, Runner
+from napari_unet.app.source import Source
 from napari_unet.app.teachers import Teachers
-from napari_unet.app.tour import merge_doubts
 from napari_unet.app.trial import Trial, name_model, new_run_folder
 from napari_unet.app.worker import Worker
-from napari_unet.core.axes import Channels
+from napari_unet.core.axes import Channels, Index
+from napari_unet.core.blocks import Box
 from napari_unet.core.corrections import Labels, Review, rebase
 
 _COLLECTING = "Collecting your corrections"
@@ -44,6 +47,7 @@ class Session:
         self.runner = Runner(post, post_gently or post)
         self.images = OpenImages(project, self.runner)
         self.teachers = Teachers(project, self.runner, self.images)
+        self.regions = Regions(project, worker, self.runner, self.images, lambda: self.model_in_use)
         self.changed = self.runner.changed
         self.models: list[ModelEntry] = []
         self.model: Path | None = None
@@ -110,16 +114,32 @@ class Session:
             self._warm_up()
             self.changed.emit()
 
-    def segment(self, source: Source, *, channel: Channels = None, plane: Index | None = None) -> None:
-        """Segment an image, or one plane of it, in the worker; what was reviewed keeps its labels.
+    def segment(
+        self, source: Source, *, channel: Channels = None, plane: Index | None = None, box: Box | None = None
+    ) -> None:
+        """Segment an image, or a part of it, in the worker; what was reviewed keeps its labels.
 
         `channel` is the one, or those, to look at; `plane` the index along the image's T and Z axes, None
-        for all of them.
+        for all of them; `box` the rows and columns of it outside of which all labels stay. A large image is
+        for `regions` and not segmented here.
         """
         if self.run is None:
-            run = self.runner.begin(Activity.SEGMENTING, f"Opening '{source.name}'")
-            planes = None if plane is None else [plane]
-            self.images.open(source, lambda image: self._segment(run, image, channel, planes), run)
+            part = View(plane or (), box) if box else Planes(None if plane is None else [plane])
+            self._open(source, lambda run, image: self._segment(run, image, channel, part))
+
+    def open_region(self, source: Source, *, channel: Channels = None) -> None:
+        """Give a region that was cut out the cells that it has already, or else segment it."""
+
+        def fill(run: Run, image: OpenImage) -> None:
+            if not self.regions.fill(run, image):
+                self._segment(run, image, channel, Planes())
+
+        if self.run is None:
+            self._open(source, fill)
+
+    def _open(self, source: Source, then: Callable[[Run, OpenImage], object]) -> None:
+        run = self.runner.begin(Activity.SEGMENTING, f"Opening '{source.name}'")
+        self.images.open(source, lambda image: then(run, image), run)
 
     def fine_tune(
         self,
@@ -148,7 +168,7 @@ class Session:
             output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
             limits = {
                 **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed},
-                "next_planes": image.plane_shapes(image.segmented_planes()),
+                "next_planes": image.next_shapes(),
             }
             return self.worker.submit(
                 "fine_tune", model=str(model), output=str(output), **limits, **corrections
@@ -158,7 +178,7 @@ class Session:
             self.trial = Trial(key, channel, model, Path(result["output"]), result)
             self.pace = Pace.of(result, monotonic() - start) or self.pace
             if self.trial.accepted:
-                self._segment(run, image, channel, image.segmented_planes())
+                self._segment(run, image, channel, image.segmented_part())
             else:
                 self.runner.end(run)
                 self.runner.say(f"{self.trial.reason} Correct some more cells and try again.")
@@ -183,7 +203,7 @@ class Session:
         image = self.images.get(trial.key)
         if trial.start is None and image is not None:
             run = self.runner.begin(Activity.SEGMENTING, "Segmenting with the new model")
-            self._segment(run, image, trial.channel, image.segmented_planes())
+            self._segment(run, image, trial.channel, image.segmented_part())
         else:
             self.runner.say(f"'{path.stem}' is kept and in use now: segment the next image, or correct on.")
 
@@ -243,15 +263,13 @@ class Session:
         elif self.trial is not None:
             self.roll_back()
 
-    def _segment(
-        self,
-        run: Run,
-        image: OpenImage,
-        channel: Channels,
-        planes: Sequence[Index] | None,
-    ) -> None:
-        """Segment planes of an image (None: all) with the model in use."""
+    def _segment(self, run: Run, image: OpenImage, channel: Channels, part: Part) -> None:
+        """Segment a part of an image with the model in use."""
         model = self.model_in_use
+        if image.is_large:
+            self.runner.end(run)
+            self.runner.refuse(f"'{image.name}' is large: choose what of it to segment, then press Segment.")
+            return
         if model is None:
             self.runner.end(run)
             self.runner.refuse(
@@ -259,19 +277,20 @@ class Session:
             )
             return
 
-        image.channel = channel
+        image.channel, image.view = channel, part if isinstance(part, View) else None
 
         def order() -> Job:
             image.remember()
-            pixels, axes = image.read_planes(planes)
-            request = {"axes": axes, "channel": channel, "pixel_size": image.pixel_size}
-            return self.worker.submit("segment", image=pixels, model=str(model), **request)
+            request = part.order(image, str(model))
+            return self.worker.submit(part.job, channel=channel, pixel_size=image.pixel_size, **request)
 
         def done(result: dict[str, Any]) -> None:
-            doubts = merge_doubts(image.grid, image.doubts, result.get("doubts"), planes)
+            doubts = part.merge_doubts(image.grid, image.doubts, result)
+            seen = zip(part.list_planes(image.grid), result.get("sights", ()), strict=False)
+            image.sights |= {(str(model), channel, index): sight for index, sight in seen}
 
             def merge(review: Review | None) -> Review:
-                return merge_labels(image.grid, review, result["labels"], planes)
+                return part.merge(image.grid, review, result)
 
             def adopted(old: Review | None) -> None:
                 image.doubts = doubts
@@ -281,7 +300,7 @@ class Session:
             def describe() -> str:
                 if (trial := self._trial_of(image, model)) is not None:
                     return trial.reason
-                return _describe(image.counts.cells if image.counts else 0, result)
+                return part.describe(image.counts.cells if image.counts else 0, result)
 
             self.images.replace_review(
                 run, image, merge, model=model.stem, adopted=adopted, describe=describe
@@ -311,9 +330,3 @@ class Session:
             self.changed.emit()
 
         self.runner.submit_quietly(lambda: self.worker.submit("warm_up", model=model), done)
-
-
-def _describe(cells: int, result: dict[str, Any]) -> str:
-    found = f"{cells} cell{'s' * (cells != 1)} found in {result['seconds']:.1f} s."
-    notes = " ".join(result.get("notes", ()))
-    return f"{found} {notes}".strip()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import zarr
 
 _BLOCK = 1024
+WIDE = 4096
+"""Pixels of a side from which labels have coarser levels, to be shown while they are zoomed out."""
 _TYPES = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
 
 
@@ -104,7 +107,8 @@ def fill_label_image(
 ) -> Iterator[zarr.Array[Any]]:
     """Give an int32 array of zeros on the disk to write labels into, part by part.
 
-    When the block ends well they are in place, as by `write_label_image`; until then what was there still is.
+    When the block ends well they are in place, as by `write_label_image`, with coarser levels where they are
+    too wide to be shown without; until then what was there still is.
     """
     if path.exists() and not (is_zarr(path) and read_multiscale(path).is_labels):
         raise InputError(f"{path} is there already and no label image: choose another folder.")
@@ -113,12 +117,65 @@ def fill_label_image(
         {"name": axis.lower(), "type": _TYPES[axis]} | ({"unit": "micrometer"} if lengths.get(axis) else {})
         for axis in axes
     ]
-    scale = {"type": "scale", "scale": [lengths.get(axis) or 1.0 for axis in axes]}
-    dataset = {"path": "0", "coordinateTransformations": [scale]}
-    metadata = {"name": path.stem, "axes": entries, "datasets": [dataset]}
+    shapes = _plan_levels(shape, axes)
+    datasets = []
+    for number, sizes in enumerate(shapes):
+        steps = zip(axes, shape, sizes, strict=True)
+        scale = [(lengths.get(axis) or 1.0) * most / size for axis, most, size in steps]
+        transformation = {"type": "scale", "scale": scale}
+        datasets.append({"path": str(number), "coordinateTransformations": [transformation]})
+    metadata = {"name": path.stem, "axes": entries, "datasets": datasets}
     with _writing(path), _replacing(path) as folder:
         block = tuple(min(n, _BLOCK) if a in "YX" else 1 for a, n in zip(axes, shape, strict=True))
-        yield _create_group(folder, [shape], block, metadata, 3, source=None)[0]
+        levels = _create_group(folder, shapes, block, metadata, 3, source=None)
+        yield levels[0]
+        if len(levels) > 1:
+            for place in _plan_places(shape, axes):
+                refill_levels(levels, axes, place)
+
+
+def open_levels(path: Path) -> list[zarr.Array[Any]]:
+    """Return the arrays of a label image on the disk to read and write, the finest first."""
+    import zarr
+
+    return [zarr.open_array(path / level["path"], mode="r+") for level in read_multiscale(path).levels]
+
+
+def refill_levels(levels: Sequence[Any], axes: str, place: Sequence[slice]) -> None:
+    """Make the coarser levels agree with the finest one, of which `place` was written: no ids are mixed."""
+    spans = [(span.start, span.stop) for span in place]
+    for finer, coarser in itertools.pairwise(levels):
+        target, nearest = [], []
+        for at, (axis, size) in enumerate(zip(axes, coarser.shape, strict=True)):
+            start, stop = spans[at]
+            if axis in "YX" and finer.shape[at] > 1:
+                start, stop = min(start // 2, size - 1), min(-(-stop // 2), size)
+                nearest.append(slice(2 * start + 1, 2 * stop))
+            else:
+                nearest.append(slice(start, stop))
+            target.append(slice(start, stop))
+        halved = tuple(slice(None, None, 2 if axis in "YX" else 1) for axis in axes)
+        coarser[tuple(target)] = np.asarray(finer[tuple(nearest)])[halved]
+        spans = [(span.start, span.stop) for span in target]
+
+
+def _plan_levels(shape: tuple[int, ...], axes: str) -> list[tuple[int, ...]]:
+    """Return the shapes of all levels: each has half the rows and columns of the one before."""
+    shapes = [tuple(shape)]
+    while max(n for axis, n in zip(axes, shapes[-1], strict=True) if axis in "YX") > WIDE:
+        shapes.append(
+            tuple(max(n // 2, 1) if axis in "YX" else n for axis, n in zip(axes, shapes[-1], strict=True))
+        )
+    return shapes
+
+
+def _plan_places(shape: tuple[int, ...], axes: str) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into parts that fit into memory, at even rows and columns."""
+    steps = [WIDE if axis in "YX" else 1 for axis in axes]
+    ranges = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
+    for corner in itertools.product(*ranges):
+        at = zip(corner, steps, shape, strict=True)
+        yield tuple(slice(start, min(start + step, size)) for start, step, size in at)
 
 
 def _create_group(

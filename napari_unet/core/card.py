@@ -13,10 +13,30 @@ from napari_unet.core.size import MOST_ENLARGED
 _BELIEVED = 3.0
 
 
-class ModelCard(BaseModel):
-    """All that is needed to use a model besides its weights; stored as JSON inside the model's file."""
+class CellKind(BaseModel):
+    """One kind of cells that a network has learnt: how large it sees them, and how they are drawn."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    scale: float = Field(
+        1.0,
+        gt=0,
+        description="Network pixels per image pixel, for images of the training images' pixel size.",
+    )
+    object_size: float | None = Field(
+        None, gt=0, title="Cell diameter", description="Median over the training cells, network pixels."
+    )
+    size_range: tuple[float, float] | None = Field(
+        None, description="Smallest and largest cell diameter that the network has learnt, network pixels."
+    )
+    instances: InstanceParams = InstanceParams()
+
+
+class ModelCard(CellKind):
+    """All that is needed to use a model besides its weights; stored as JSON inside the model's file.
+
+    It is the card of the kind of cells that the model has learnt last; the `earlier` ones are its parents'.
+    """
 
     format: int = Field(1, description="Version of this card's layout.", ge=1)
     name: str = Field(title="Name", min_length=1, max_length=80)
@@ -32,25 +52,18 @@ class ModelCard(BaseModel):
         description="Of the training images, um.",
         json_schema_extra={"unit": "um"},
     )
-    scale: float = Field(
-        1.0,
-        gt=0,
-        description="Network pixels per image pixel, for images of the training images' pixel size.",
+    earlier: tuple[CellKind, ...] = Field(
+        (), description="Other kinds of cells that the network has learnt, as its parents draw them."
     )
-    object_size: float | None = Field(
-        None, gt=0, title="Cell diameter", description="Median over the training cells, network pixels."
-    )
-    other_scales: tuple[float, ...] = Field(
-        (), description="Scales at which the network has learnt other kinds of images, from its parents."
-    )
-    size_range: tuple[float, float] | None = Field(
-        None, description="Smallest and largest cell diameter that the network has learnt, network pixels."
-    )
-    instances: InstanceParams = InstanceParams()
     parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
     training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
     scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
     versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
+
+    @property
+    def kinds(self) -> tuple[CellKind, ...]:
+        """All kinds of cells that the network has learnt, the last one first."""
+        return (self, *self.earlier)
 
     def knows_scale(self, pixel_size: float | None) -> bool:
         """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""

@@ -279,7 +279,7 @@ def _name_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> Labels:
     """Return `prediction` with ids that continue the kept cells it matches and clash with no other."""
     ids = measure_cells(prediction)[0]
     names = ids.copy()
-    kept, matched = _match_cells(labels, kept_ids, prediction)
+    kept, matched = match_cells(labels, kept_ids, prediction)
     continuing = np.zeros(ids.size, np.bool_)
     continuing[np.searchsorted(ids, matched)] = True
     names[np.searchsorted(ids, matched)] = kept
@@ -287,10 +287,11 @@ def _name_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> Labels:
     taken = np.union1d(ids, kept_ids)
     free = np.setdiff1d(np.arange(1, taken.size + clashing.size + 1), taken)
     names[clashing] = free[: clashing.size]
-    return _rename(prediction, ids, names)
+    return rename_cells(prediction, ids, names)
 
 
-def _rename(labels: Labels, ids: Ids, names: Ids) -> Labels:
+def rename_cells(labels: Labels, ids: Ids, names: Ids) -> Labels:
+    """Return labels in which each of `ids`, which ascend, is called as in `names`."""
     moved = names != ids
     if not moved.any():
         return labels.copy()
@@ -300,8 +301,11 @@ def _rename(labels: Labels, ids: Ids, names: Ids) -> Labels:
     return renamed
 
 
-def _match_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> tuple[Ids, Ids]:
-    """Return pairs (kept id, predicted id) of cells with IoU > 0.5; no cell is in two pairs."""
+def match_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> tuple[Ids, Ids]:
+    """Return pairs (kept id, predicted id) of cells with IoU > 0.5; no cell is in two pairs.
+
+    Of `labels` only the cells `kept_ids` count. Both arrays have one shape.
+    """
     kept = np.isin(labels, kept_ids)
     both = kept & (prediction != 0)
     pairs = (labels[both].astype(np.int64) << 32) | (prediction[both].astype(np.int64) & 0xFFFFFFFF)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from napari_unet.core.suggestion import Suggestion
 
 Float32 = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -27,13 +30,19 @@ class Doubts:
 
     A row is found again by a pixel and not by an id, since ids change when cells are linked or corrected.
     `points`: (N, 3) int32, the number of the plane, row, column. `faint`, `seam` and `missed`: (N,) float32
-    in [0, 1]; the last is 0 for cells that were drawn, and the others for those that were not.
+    in [0, 1]; the last is 0 for cells that were drawn, and the others for those that were not. `fixes`: (N,)
+    what is suggested for a place, None for most; its box is counted from the row's point.
     """
 
     points: NDArray[np.int32]
     faint: Float32
     seam: Float32
     missed: Float32
+    fixes: NDArray[Any] = field(default_factory=lambda: np.empty(0, object))
+
+    def __post_init__(self) -> None:
+        if len(self.fixes) != len(self.points):
+            object.__setattr__(self, "fixes", np.full(len(self.points), None, object))
 
     @classmethod
     def join(cls, parts: Sequence[Doubts]) -> Doubts:
@@ -44,13 +53,49 @@ class Doubts:
 
     def select(self, rows: NDArray[np.bool_]) -> Doubts:
         """Return the rows where `rows`, (N,), is true."""
-        return Doubts(self.points[rows], self.faint[rows], self.seam[rows], self.missed[rows])
+        return Doubts(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def move(self, planes: Sequence[int]) -> Doubts:
         """Return the same rows where plane number n is called `planes[n]`."""
         points = self.points.copy()
         points[:, 0] = np.asarray(planes, np.int32)[points[:, 0]]
-        return Doubts(points, self.faint, self.seam, self.missed)
+        return replace(self, points=points)
+
+    def suggest(self, suggestions: Sequence[Suggestion], labels: Labels) -> Doubts:
+        """Return these doubts, as measured about cells `labels` (Y, X), with suggestions for fixes.
+
+        Each is that of the row of its largest cell, or of a place where one may be missing; where there is
+        none a row is added.
+        """
+        fixes, added = self.fixes.copy(), []
+        drawn = np.flatnonzero(self.missed == 0)
+        row_of = dict(zip(labels[tuple(self.points[drawn, 1:].T)].tolist(), drawn.tolist(), strict=True))
+        for each in suggestions:
+            inside = np.argwhere((each.before == 1) if each.before.any() else (each.after > 0))
+            inside += [start for start, _ in each.box]
+            cell = int(labels[tuple(inside[0])])
+            row = row_of.get(cell) if cell else self._find_missed(inside)
+            if row is None:
+                point = inside[len(inside) // 2]
+                added.append((point, each.move(*(-point).tolist())))
+            else:
+                fixes[row] = each.move(*(-self.points[row, 1:]).tolist())
+        plane = int(self.points[0, 0]) if len(self.points) else 0
+        none = np.zeros(len(added), np.float32)
+        rest = Doubts(
+            points=np.array([(plane, *point) for point, _ in added], np.int32).reshape(-1, 3),
+            faint=none,
+            seam=none,
+            missed=np.array([each.chance for _, each in added], np.float32),
+            fixes=_as_objects([each for _, each in added]),
+        )
+        return Doubts.join([replace(self, fixes=fixes), rest])
+
+    def _find_missed(self, pixels: NDArray[np.intp]) -> int | None:
+        """Return the row of a missed cell whose point is among some pixels (row, column)."""
+        rows = np.flatnonzero(self.missed > 0)
+        here = (self.points[rows, None, 1:] == pixels).all(axis=2).any(axis=1)
+        return int(rows[here][0]) if here.any() else None
 
 
 def measure_doubts(
@@ -86,6 +131,12 @@ def measure_doubts(
             for columns in ((1 - tops, none), (_find_saddles(landscape, labels, tops), none), (drawn, missed))
         ),
     )
+
+
+def _as_objects(suggestions: Sequence[Suggestion]) -> NDArray[Any]:
+    objects = np.empty(len(suggestions), object)
+    objects[:] = suggestions
+    return objects
 
 
 def _find_tops(landscape: Float32, labels: Labels) -> tuple[Floats, NDArray[np.intp]]:

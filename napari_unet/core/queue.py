@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from napari_unet.core.axes import Index, PlaneGrid
 from napari_unet.core.corrections import Box, Review, slices
 from napari_unet.core.doubt import Doubts
+from napari_unet.core.ellipse import fill_ellipse
+from napari_unet.core.suggestion import Suggestion
 
 Table = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -46,7 +48,8 @@ class Place:
     """A cell in a plane, or where one may be missing: then `label` is 0.
 
     `plane` is its index along T and Z, `box` its rows and columns in that plane, `chance` how likely
-    something is wrong there, 0 to 1, and `reason` what speaks for that most.
+    something is wrong there, 0 to 1, and `reason` what speaks for that most. `suggestion` is what may mend
+    it, and `box` goes round that then.
     """
 
     plane: Index
@@ -54,13 +57,15 @@ class Place:
     label: int
     chance: float
     reason: Reason
+    suggestion: Suggestion | None = field(default=None, compare=False)
 
 
 def rank_places(review: Review, grid: PlaneGrid, doubts: Doubts | None = None) -> list[Place]:
     """Return the places of an image that are worth a look, the most likely wrong first, at most `MOST`.
 
-    Fixing a place corrects one cell, whichever it is, so that the expected gain is the chance that the
-    place is wrong. For a cell of a plane that is, with log-odds x,
+    Before all others come those where a fix is suggested: one key may mend them. Fixing a place corrects one
+    cell, whichever it is, so that the expected gain is the chance that the place is wrong. For a cell of a
+    plane that is, with log-odds x,
 
         chance = 1 / (1 + exp(-x)),  x = -4.6 + 9 faint + 2.4 seam + 0.35 size + 12 form
 
@@ -72,7 +77,8 @@ def rank_places(review: Review, grid: PlaneGrid, doubts: Doubts | None = None) -
     a logistic regression of "no true cell has an IoU > 0.5 with it", with more weight on size and form, which
     are all there is where the doubts are not known and tell cells grown together, and by the corrections that
     a simulated user needs (`app.annotator`). For a missed cell the chance is the mean probability of
-    foreground that the network gave it.
+    foreground that the network gave it. Where a fix is suggested, it is at least midway between 1 and the
+    chance that this is better: of those that are not, half stand where something else is wrong.
 
     Left out are cells that were changed or are mostly reviewed. A cell that the image's edge cuts is not odd
     for being small or of a strange form. In depth a cell is one place, in the plane where it is most likely
@@ -85,7 +91,7 @@ def rank_places(review: Review, grid: PlaneGrid, doubts: Doubts | None = None) -
     ]
     cells = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
     places = _rank_cells(cells, grid) + _rank_missed(review, grid, every, cells["area"])
-    return sorted(places, key=lambda place: -place.chance)[:MOST]
+    return sorted(places, key=lambda place: (place.suggestion is None, -place.chance))[:MOST]
 
 
 def is_settled(review: Review, grid: PlaneGrid, place: Place) -> bool:
@@ -93,6 +99,8 @@ def is_settled(review: Review, grid: PlaneGrid, place: Place) -> bool:
     where, box = grid.select(place.plane), slices(place.box)
     labels, prediction = review.labels[where][box], review.prediction[where][box]
     changed, marked = labels != prediction, review.marked[where][box]
+    if place.suggestion is not None:
+        return not place.suggestion.is_open(review, where)
     if place.label == 0:
         middle = tuple(side // 2 for side in labels.shape)
         reviewed = changed | marked
@@ -100,6 +108,11 @@ def is_settled(review: Review, grid: PlaneGrid, place: Place) -> bool:
     cell = labels == place.label
     touched = changed & (cell | (prediction == place.label))
     return bool(touched.any() or not cell.any() or 2 * np.count_nonzero(cell & marked) > cell.sum())
+
+
+def _expect(fix: Suggestion) -> float:
+    """Return how likely something is wrong where a fix is suggested."""
+    return (1 + fix.chance) / 2
 
 
 def _measure_cells(review: Review, grid: PlaneGrid, number: int, index: Index, doubts: Doubts) -> Table:
@@ -119,19 +132,32 @@ def _measure_cells(review: Review, grid: PlaneGrid, number: int, index: Index, d
     known = (under != 0) & (doubts.missed == 0)
     at = np.searchsorted(ids, under[known])
     faint[at], seam[at] = doubts.faint[known], doubts.seam[known]
+    fix = np.full(ids.size, None, object)
+    fix[at] = [_find_open(review, where, doubts, row) for row in np.flatnonzero(known)]
     stacked = [axis for axis in grid.axes if axis in "TZ"]
     return {
         "plane": np.full(ids.size, number),
         "frame": np.full(ids.size, index[stacked.index("T")] if "T" in stacked else 0),
         "label": ids,
         "area": area,
-        "hollow": 1 - _fill_ellipse(rows, columns, cell, area),
+        "hollow": 1 - fill_ellipse(rows, columns, cell, area),
         "cut": (box[:, :, 0] == 0).any(axis=1) | (box[:, :, 1] == labels.shape).any(axis=1),
         "settled": touched | (2 * np.bincount(cell, reviewed, ids.size) > area),
         "faint": faint,
         "seam": seam,
         "box": box,
+        "fix": fix,
     }
+
+
+def _find_open(
+    review: Review, where: tuple[slice | int, ...], doubts: Doubts, row: int | np.intp
+) -> Suggestion | None:
+    """Return what is suggested in a row, where the user has not seen to that place."""
+    fix: Suggestion | None = doubts.fixes[row]
+    if fix is not None:
+        fix = fix.move(*doubts.points[row, 1:].tolist())
+    return fix if fix is not None and fix.is_open(review, where) else None
 
 
 def _bound(rows: NDArray[Any], columns: NDArray[Any], cell: NDArray[Any], count: int) -> NDArray[np.intp]:
@@ -143,21 +169,6 @@ def _bound(rows: NDArray[Any], columns: NDArray[Any], cell: NDArray[Any], count:
         np.maximum.at(last, cell, places)
         box[:, axis] = np.stack([first, last + 1], axis=1)
     return box
-
-
-def _fill_ellipse(
-    rows: NDArray[Any], columns: NDArray[Any], cell: NDArray[Any], area: NDArray[Any]
-) -> Floats:
-    """Return each cell's area as a part of that of the ellipse with the same second moments."""
-
-    def average(values: Floats) -> Floats:
-        return np.bincount(cell, values, area.size) / area
-
-    mean_row, mean_column = average(rows), average(columns)
-    row, column = rows - mean_row[cell], columns - mean_column[cell]
-    pixel = 1 / 12  # a pixel's own moment
-    spread = (average(row * row) + pixel) * (average(column * column) + pixel) - average(row * column) ** 2
-    return np.asarray(area / (4 * np.pi * np.sqrt(spread)))
 
 
 def _rank_cells(cells: Table, grid: PlaneGrid) -> list[Place]:
@@ -175,6 +186,7 @@ def _rank_cells(cells: Table, grid: PlaneGrid) -> list[Place]:
         ]
     )
     chance = 1 / (1 + np.exp(-(_BASE + _FAINT * _TYPICAL_FAINT + parts.sum(axis=0))))
+    chance = np.maximum(chance, [_expect(fix) if fix else 0 for fix in cells["fix"]])
     rows = np.flatnonzero((chance >= WORTH) & ~cells["settled"])
     rows = rows[np.argsort(-chance[rows], kind="stable")]
     if "Z" in grid.axes:
@@ -184,13 +196,18 @@ def _rank_cells(cells: Table, grid: PlaneGrid) -> list[Place]:
     return [
         Place(
             plane=planes[cells["plane"][row]],
-            box=tuple((int(start), int(stop)) for start, stop in cells["box"][row]),
+            box=cells["fix"][row].box if cells["fix"][row] else _as_box(cells["box"][row]),
             label=int(cells["label"][row]),
             chance=float(chance[row]),
             reason=reasons[int(parts[:, row].argmax())],
+            suggestion=cells["fix"][row],
         )
         for row in rows[:MOST]
     ]
+
+
+def _as_box(sides: NDArray[np.intp]) -> Box:
+    return tuple((int(start), int(stop)) for start, stop in sides)
 
 
 def _largest_sections(cells: Table) -> NDArray[np.bool_]:
@@ -225,11 +242,15 @@ def _rank_missed(review: Review, grid: PlaneGrid, doubts: Doubts, areas: NDArray
     places = []
     for row in np.flatnonzero(doubts.missed >= WORTH):
         number, *point = (int(at) for at in doubts.points[row])
-        sides = review.labels[grid.select(planes[number])].shape
+        where = grid.select(planes[number])
+        sides = review.labels[where].shape
         box = tuple(
             (max(0, at - half), min(side, at + half + 1)) for at, side in zip(point, sides, strict=True)
         )
-        place = Place(planes[number], box, 0, float(doubts.missed[row]), Reason.MISSED)
+        fix, chance = _find_open(review, where, doubts, row), float(doubts.missed[row])
+        place = Place(planes[number], box, 0, chance, Reason.MISSED)
+        if fix is not None:
+            place = replace(place, box=fix.box, chance=max(chance, _expect(fix)), suggestion=fix)
         if not is_settled(review, grid, place):
             places.append(place)
     return places

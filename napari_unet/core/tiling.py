@@ -88,6 +88,16 @@ def read_tile(read: Reader, shape: Shape, tile: Tile) -> NDArray[np.float32]:
     return pixels[np.ix_(rows - top, columns - left)]
 
 
+def move_tile(tile: Tile, by: Shape) -> Tile:
+    """Return a tile of a part of an image that begins at ``by`` (Y, X) as a tile of the image."""
+    (top, left), ((above, below), (before, behind)) = by, tile.read
+    (first, last), (start, stop) = tile.keep
+    return Tile(
+        read=((above + top, below + top), (before + left, behind + left)),
+        keep=((first + top, last + top), (start + left, stop + left)),
+    )
+
+
 def halve_tile(tile: Tile, halo: Span, multiple: int) -> list[Tile]:
     """Cut a tile into up to four of half its kept side, on the same grid; none if it is too small."""
     sides = [stop - start - sum(halo) for start, stop in tile.read]

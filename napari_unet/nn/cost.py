@@ -28,7 +28,7 @@ def count_pixels(
     elif card.knows_scale(pixel_size):
         scales = (card.image_scale(pixel_size),)
     else:
-        scales = (card.scale, *card.other_scales)
+        scales = tuple(kind.scale for kind in card.kinds)
     halo, step = context(card.network), card.network.step
     total = 0
     for scale in scales:

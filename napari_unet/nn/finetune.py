@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.budget import Budget
-from napari_unet.core.card import ModelCard
+from napari_unet.core.card import CellKind, ModelCard
 from napari_unet.core.gates import check_corrections, check_rate
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
@@ -114,15 +114,17 @@ def fine_tune_planes(
     exam, rehearsal = Exam.of(parent), rehearse(parent)
     samples = [image.resized(scale) for image in teaching]
     card = _child_card(parent, name, scale, pixel_size, samples)
+    # What is drawn as an earlier kind keeps the thresholds of that.
+    kinds = [samples, rehearsal] if _at_scale(parent.card, scale) else [samples]
     fitted = round(min(max(budget.seconds / _SECONDS_PER_FIT, 2), 16))
     pace = measure_pace(parent)
-    budget.begin(pace * _count_work(card, proof, exam, [samples[:fitted], rehearsal[:fitted]], next_planes))
+    budget.begin(pace * _count_work(card, proof, exam, [kind[:fitted] for kind in kinds], next_planes))
     rate = params.learning_rate * (1 if before is None else max(1 - before.mean_ap, _LOWEST_RATE))
     gentle = params.model_copy(update={"learning_rate": rate})
     glance = _plan_glances(card, proof, pace, budget)
     learnt, history = _learn(parent, card, samples, rehearsal, gentle, budget, glance, report)
     report(Progress(1.0, "Fitting the splitting of cells"))
-    model = calibrate_instances(learnt, [samples, rehearsal], most_images=fitted)
+    model = calibrate_instances(learnt, kinds, most_images=fitted)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
     examined = _look_only_at(model, scale)
     after, known = proof.score(proof.find(examined)), exam.grade(examined)
@@ -159,11 +161,10 @@ def _look_only_at(model: Model, scale: float) -> Model:
 
     Without that it might search for the cells' size, which can take any time.
     """
-    others = _other_scales(model.card, scale)
-    scales = [*(s for s in others if s != model.card.scale), *([scale] if model.card.scale in others else [])]
-    return replace(
-        model, card=model.card.model_copy(update={"size_range": None, "other_scales": tuple(scales)})
-    )
+    earlier = [kind.model_copy(update={"size_range": None}) for kind in model.card.earlier]
+    if not _at_scale(model.card, scale):
+        earlier.append(_as_kind(model.card).model_copy(update={"size_range": None, "scale": scale}))
+    return replace(model, card=model.card.model_copy(update={"size_range": None, "earlier": tuple(earlier)}))
 
 
 def _hold_out(
@@ -250,17 +251,20 @@ def _child_card(
     parent: Model, name: str, scale: float, pixel_size: float | None, samples: Sequence[TrainingImage]
 ) -> ModelCard:
     seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
-    size = measure_object_size(seen)
+    size, size_range = measure_object_size(seen), measure_size_range(seen)
+    alike = _at_scale(parent.card, scale)
+    for kind in alike:  # nothing would tell which of them an image shows
+        size_range = _join(size_range, kind.size_range)
     return parent.card.model_copy(
         update={
             "name": name,
             "title": f"{(parent.card.title or parent.card.name).removesuffix(_TUNED)}{_TUNED}",
             "parent": parent.sha256 or None,
             "scale": scale,
-            "other_scales": _other_scales(parent.card, scale),
+            "earlier": tuple(_as_kind(kind) for kind in parent.card.kinds if kind not in alike),
             "pixel_size": pixel_size,
             "object_size": size or parent.card.object_size,
-            "size_range": _join(measure_size_range(seen), parent.card.size_range),
+            "size_range": size_range,
             "versions": {**parent.card.versions, "keras": keras.__version__},
         }
     )
@@ -273,10 +277,14 @@ def _join(first: Range | None, second: Range | None) -> Range | None:
     return min(first[0], second[0]), max(first[1], second[1])
 
 
-def _other_scales(card: ModelCard, scale: float) -> tuple[float, ...]:
-    """Return the scales that a parent knew, but for those that are about as good as the new one."""
-    known = (card.scale, *card.other_scales)
-    return tuple(s for s in known if not 1 / _SCALE_TOLERANCE < s / scale < _SCALE_TOLERANCE)
+def _at_scale(card: ModelCard, scale: float) -> list[CellKind]:
+    """Return the kinds of cells that a model sees at about this scale."""
+    return [kind for kind in card.kinds if 1 / _SCALE_TOLERANCE < kind.scale / scale < _SCALE_TOLERANCE]
+
+
+def _as_kind(kind: CellKind) -> CellKind:
+    """Return of a card only what is about the kind of cells."""
+    return CellKind(**{name: getattr(kind, name) for name in CellKind.model_fields})
 
 
 def _learn(

@@ -10,15 +10,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.blocks import Reader, Shape, read_boxes
-from napari_unet.core.card import ModelCard
+from napari_unet.core.axes import PlaneGrid
+from napari_unet.core.blocks import Box, Reader, Shape, read_boxes
+from napari_unet.core.card import CellKind, ModelCard
+from napari_unet.core.corrections import Review
 from napari_unet.core.doubt import Doubts, measure_doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
+from napari_unet.core.queue import rank_places
 from napari_unet.core.resample import resampled
 from napari_unet.core.size import Range, fit_scale, fits_range, measure_confidence
-from napari_unet.core.tiling import Tile, TilePlan, halve_tile, plan_tiles, read_tile, stitch
+from napari_unet.core.suggestion import suggest
+from napari_unet.core.tiling import Tile, TilePlan, halve_tile, move_tile, plan_tiles, read_tile, stitch
 from napari_unet.nn.archive import hash_file, load_network
 from napari_unet.nn.backend import compile_forward, fast_policy, keras
 from napari_unet.nn.unet import context
@@ -35,11 +39,15 @@ logger = logging.getLogger("napari_unet")
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Output maps (Y, X, maps) in [0, 1] and cells (Y, X) of an image that the network saw at ``scale``."""
+    """Output maps (Y, X, maps) in [0, 1] and cells (Y, X) of an image that the network saw at ``scale``.
+
+    The cells were taken to be of a ``kind`` that it has learnt.
+    """
 
     maps: Float32
     labels: NDArray[np.int32]
     scale: float
+    kind: CellKind
 
 
 @dataclass(frozen=True)
@@ -85,15 +93,21 @@ class Model:
         return plan_tiles(shape, core=CORE, halo=halo, multiple=network.step)
 
     def predict_tiles(
-        self, read: Reader, shape: Shape, on_tile: Callable[[int, int], None] = lambda done, total: None
+        self,
+        read: Reader,
+        shape: Shape,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+        window: Box | None = None,
     ) -> Iterator[tuple[Tile, Float32]]:
         """Return the maps (y, x, maps) of the kept part of every tile of a plane of ``shape`` (Y, X).
 
         ``read`` gives the plane's normalised pixels at the network's scale. Where the memory does not suffice
-        for a tile, it and the rest are halved; InputError where nothing is left to halve.
+        for a tile, it and the rest are halved; InputError where nothing is left to halve. Only ``window`` is
+        predicted, if given, which has to begin on the network's pooling grid.
         """
-        plan = self.plan_tiles(shape)
-        waiting, done = list(plan.tiles), 0
+        (top, bottom), (left, right) = window or ((0, shape[0]), (0, shape[1]))
+        plan = self.plan_tiles((bottom - top, right - left))
+        waiting, done = [move_tile(tile, (top, left)) for tile in plan.tiles], 0
         while waiting:
             tile = waiting[0]
             try:
@@ -147,26 +161,26 @@ class Model:
         card = self.card
         if not card.knows_scale(pixel_size):
             return self._search_scale(image, on_tile)
-        by_pixels = self._predict(image, card.image_scale(pixel_size), on_tile)
+        by_pixels = self._predict(image, card.image_scale(pixel_size), card, on_tile)
         if card.believes(pixel_size) or card.size_range is None or self.knows_size(by_pixels):
             return by_pixels
         found = self._search_scale(image, on_tile)
         return found if self.knows_size(found) else by_pixels
 
     def _search_scale(self, image: Float32, on_tile: Callable[[int, int], None]) -> Prediction:
-        """Return what the network draws at the scale on its card at which it is surest.
+        """Return what the network draws as the kind of cells on its card of which it is surest.
 
         If the cells that it finds are of a size that it has not learnt, it sees the image again, at a scale
         that fits, and the result stands if it is about as sure.
         """
-        card = self.card
         prediction = max(
-            (self._predict(image, scale, on_tile) for scale in (card.scale, *card.other_scales)),
+            (self._predict(image, kind.scale, kind, on_tile) for kind in self.card.kinds),
             key=self._measure_confidence,
         )
-        if card.size_range is None or card.object_size is None:
+        known, target = prediction.kind.size_range, prediction.kind.object_size
+        if known is None or target is None:
             return prediction
-        return self._fit_scale(image, prediction, card.size_range, card.object_size, on_tile)
+        return self._fit_scale(image, prediction, known, target, on_tile)
 
     def _fit_scale(
         self,
@@ -181,40 +195,43 @@ class Model:
             scale = fit_scale(prediction.labels, prediction.scale, known, target)
             if scale is None:
                 break
-            prediction = self._predict(image, scale, on_tile)
+            prediction = self._predict(image, scale, first.kind, on_tile)
         fits = fit_scale(prediction.labels, prediction.scale, known, target) is None
         least = _LEAST_AS_SURE * self._measure_confidence(first)
         return prediction if fits and self._measure_confidence(prediction) >= least else first
 
     def knows_size(self, prediction: Prediction) -> bool:
         """Whether cells were found, of a size that the network has learnt."""
-        return fits_range(prediction.labels, prediction.scale, self.card.size_range)
+        return fits_range(prediction.labels, prediction.scale, prediction.kind.size_range)
 
     def _measure_confidence(self, prediction: Prediction) -> float:
         outputs = self.card.outputs
         return measure_confidence(prediction.maps[..., outputs.index("foreground")])
 
-    def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
+    def _predict(
+        self, image: Float32, scale: float, kind: CellKind, on_tile: Callable[[int, int], None]
+    ) -> Prediction:
         maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
-        return Prediction(maps, self.label(maps, scale), scale)
+        return Prediction(maps, self.label(maps, scale, kind), scale, kind)
 
     def measure_doubts(self, prediction: Prediction, plane: int) -> Doubts:
-        """Return what the network is unsure of in a prediction of plane number `plane` of an image."""
-        size = self.card.object_size
-        return measure_doubts(
-            prediction.maps,
-            self.card.outputs,
-            prediction.labels,
-            plane=plane,
-            object_size=size / prediction.scale if size else None,
-        )
+        """Return what the network is unsure of in plane number `plane` of an image, and what may mend it."""
+        card, kind, maps, labels = self.card, prediction.kind, prediction.maps, prediction.labels
+        size = kind.object_size / prediction.scale if kind.object_size else None
+        doubts = measure_doubts(maps, card.outputs, labels, object_size=size)
+        places = rank_places(Review.of(labels), PlaneGrid("YX", labels.shape), doubts)
+        boxes = [place.box for place in places]
+        fixes = suggest(maps, card.outputs, labels, kind.instances, boxes, object_size=size)
+        return doubts.suggest(fixes, labels).move([plane])
 
-    def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
-        """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw."""
-        size = self.card.object_size
-        return label_instances(
-            maps, self.card.outputs, self.card.instances, object_size=size / scale if size else None
-        )
+    def label(self, maps: Float32, scale: float = 1.0, kind: CellKind | None = None) -> NDArray[np.int32]:
+        """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw.
+
+        They are taken to be of a ``kind`` that the network has learnt, of the last one by default.
+        """
+        kind = kind or self.card
+        size = kind.object_size / scale if kind.object_size else None
+        return label_instances(maps, self.card.outputs, kind.instances, object_size=size)
 
 
 def load_model_file(path: Path, *, dtype: str | None = None) -> Model:

@@ -10,8 +10,10 @@ from qtpy.QtCore import QObject, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen, QWheelEvent
 from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.app.opened import Index, OpenImage, read_plane
+from napari_unet.app.opened import OpenImage
 from napari_unet.app.session import Session
+from napari_unet.app.source import read_plane
+from napari_unet.core.axes import Index
 from napari_unet.core.changes import Fate, find_changes
 from napari_unet.core.corrections import Box
 from napari_unet.core.polygons import Polygon, trace_polygons

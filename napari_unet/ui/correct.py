@@ -43,6 +43,10 @@ class CorrectStep(QGroupBox):
             "Go to the cell that is most likely wrong; correct or accept it, then press again (Shift-N)"
         )
         self.next_to_fix.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys go on to the image
+        self.take = _answer("Take suggestion  T", "take", "Make the cells as outlined, and go on (T)")
+        self.accept_place = _answer(
+            "Right as it is  R", "accept_place", "Accept what is shown, and go on (R)"
+        )
         self.show_reviewed = QCheckBox("Show reviewed", objectName="show_reviewed")
         self.show_reviewed.setToolTip("Tint what was corrected or marked: only that teaches the network")
         self.saved = QLabel(objectName="saved")
@@ -66,6 +70,10 @@ class CorrectStep(QGroupBox):
         layout = QVBoxLayout(self)
         layout.addWidget(self.counts)
         layout.addWidget(self.next_to_fix)
+        answers = QHBoxLayout()
+        answers.addWidget(self.take)
+        answers.addWidget(self.accept_place)
+        layout.addLayout(answers)
         layout.addLayout(grid)
         layout.addWidget(self.hint)
         layout.addLayout(buttons)
@@ -75,6 +83,9 @@ class CorrectStep(QGroupBox):
         """Show how far the corrections of an image are and whether they are saved."""
         reviewing = image is not None and image.review is not None
         self.next_to_fix.setEnabled(reviewing)
+        place = image.open_place if image is not None else None
+        self.accept_place.setEnabled(place is not None)
+        self.take.setEnabled(place is not None and place.suggestion is not None)
         self.mark.setEnabled(reviewing)
         self.unmark.setEnabled(reviewing)
         self.show_reviewed.setEnabled(reviewing)
@@ -109,6 +120,13 @@ def _button(tool: Tool) -> QPushButton:
     button = QPushButton(f"{tool.text}  {tool.key}", objectName=tool.name, checkable=True)
     button.setToolTip(f"{tool.hint} (key {tool.key} in the image; Escape ends)")
     button.setStyleSheet("padding: 4px 1px")  # four of them fit side by side in a narrow dock
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys go on to the image
+    return button
+
+
+def _answer(text: str, name: str, tip: str) -> QPushButton:
+    button = QPushButton(text, objectName=name)
+    button.setToolTip(tip)
     button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys go on to the image
     return button
 

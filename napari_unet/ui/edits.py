@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject
 from superqt.utils import QSignalDebouncer
 
 from napari_unet.app.images import OpenImages
-from napari_unet.app.opened import Index
+from napari_unet.core.axes import Index
 from napari_unet.ui.layers import key_of, labels_in, shown_plane
 
 PAUSE = 150

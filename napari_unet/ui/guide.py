@@ -17,6 +17,8 @@ def greet(session: Session) -> str:
 
 def explain_no_learning(image: OpenImage | None) -> str:
     """Say why there is nothing to learn from yet; nothing where there is."""
+    if image is not None and image.is_large:
+        return "Cut out a region first: zoom in, press Segment, correct some of its cells."
     if image is None or image.review is None:
         return "Segment an image and correct some of its cells first."
     if not image.has_corrections:
@@ -34,6 +36,8 @@ def find_next_step(session: Session, image: OpenImage | None, *, has_layer: bool
         return "Next: open an image - drop it here, or take one from File > Open Sample.", "open"
     if session.trial is not None and session.trial.accepted:
         return "Next: compare, then Keep or Roll back.", "keep"
+    if image is not None and image.is_large:
+        return "Next: zoom in to what you want to correct and press Segment.", "segment"
     if image is None or image.review is None:
         return "Next: press Segment.", "segment"
     if image.tour is not None:
@@ -48,7 +52,10 @@ def _describe_tour(image: OpenImage, review: Review, tour: Tour) -> tuple[str, s
     count = len(tour.coming)
     more = f"{count or 'No'} {'other is' if count < 2 else 'others are'} worth a look."
     if tour.place is not None and not tour.is_settled(review, image.grid):
-        return f"{tour.place.reason}.\n{more}", ""
+        fix, reason = tour.place.suggestion, f"{tour.place.reason}."
+        if fix is None:
+            return f"{reason}\n{more}", ""
+        return f"{reason}\nSuggested (T): {fix.describe()}. {count or 'No'} more.", ""
     if tour.coming:
         return f"Done. {more}", "next_to_fix"
     if tour.passed and image.has_corrections:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_unet.app.calibration import MICROMETRES
-from napari_unet.app.opened import Index, OpenImage, Source
-from napari_unet.core.axes import PlaneGrid
+from napari_unet.app.opened import OpenImage
+from napari_unet.app.source import Source
+from napari_unet.core.axes import Index, PlaneGrid
 from napari_unet.core.corrections import Box
+from napari_unet.core.errors import InputError
 from napari_unet.core.queue import Place
 
 METADATA = "napari-unet"
@@ -34,14 +36,15 @@ def source_of(layer: Image) -> Source:
         id=str(layer.unique_id),
         name=layer.name,
         data=layer.data[0] if layer.multiscale else layer.data,
-        axes=_axes(layer),
+        axes=key_of(layer, "axes") or _axes(layer),
         rgb=layer.rgb,
         path=layer.source.path or key_of(layer, "path"),
         pixel_size=_pixel_size(layer),
+        region=key_of(layer, "region"),
     )
 
 
-def key_of(layer: Layer, role: str) -> str | None:
+def key_of(layer: Layer, role: str) -> Any:
     """Return the key of the image that a layer shows the labels of, or what else `role` says."""
     return layer.metadata.get(METADATA, {}).get(role)
 
@@ -58,6 +61,27 @@ def make_labels(layer: Image, image: OpenImage, labels: np.ndarray) -> Labels:
     # Brush strokes make a new cell from the start, and do not add to whichever has number 1.
     made.selected_label = int(labels.max(initial=0)) + 1
     return made
+
+
+def make_disk_labels(layer: Image, image: OpenImage, levels: Sequence[Any]) -> Labels:
+    """Return a layer over a large image that shows its cells on the disk, lazy arrays, the finest first."""
+    made = Labels(
+        spread_levels(levels, image.grid),
+        name=f"{layer.name} cells",
+        metadata={METADATA: {"cells": image.key}},
+        multiscale=len(levels) > 1,
+        **place_over(layer, image.grid),
+    )
+    made.editable = False
+    return made
+
+
+def spread_levels(levels: Sequence[Any], grid: PlaneGrid) -> Any:
+    """Return lazy labels of an image, the finest first, as a layer over it takes them."""
+    axes = grid.axes.replace("S", "")
+    across = (slice(None),) * axes.index("C") + (None,) if "C" in axes[1:] else ()
+    spread = [level[across] if across else level for level in levels]
+    return spread if len(spread) > 1 else spread[0]
 
 
 def replace_labels(layer: Labels, image: OpenImage, labels: np.ndarray) -> None:
@@ -105,19 +129,43 @@ def shown_plane(viewer: Any, layer: Layer, grid: PlaneGrid) -> Index:
     return tuple(int(np.clip(round(float(steps[a])), 0, sizes[a] - 1)) for a in grid.axes if a in "TZ")
 
 
-def visible_box(viewer: Any, layer: Labels, grid: PlaneGrid) -> Box | None:
-    """Return what the canvas shows of a labels layer, as a box of the review; None where it shows nothing."""
+def visible_box(viewer: Any, layer: Layer, grid: PlaneGrid) -> Box | None:
+    """Return what the canvas shows of an image or its labels, as a box of the review; None for nothing.
+
+    napari's own corners are, of pyramids, those of a coarser level and of whole chunks.
+    """
     if viewer.dims.ndisplay != 2:
         return None
-    first, last = layer.corner_pixels[:, -2:]
+    camera, displayed = viewer.scene.camera, list(viewer.dims.displayed)
+    reach = np.array(viewer.canvas.size) / camera.zoom / 2
+    corners = np.array([viewer.dims.point] * 4, float)
+    corners[:, displayed] = np.array(camera.center)[-2:] + reach * [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    points = np.array([layer.world_to_data(corner[-layer.ndim :])[-2:] for corner in corners])
     rows, columns = (
-        (max(0, int(low)), min(size, int(high) + 1))
-        for low, high, size in zip(first, last, grid.label_shape[-2:], strict=True)
+        (max(0, int(np.floor(low + 0.5))), min(size, int(np.floor(high + 0.5)) + 1))
+        for low, high, size in zip(points.min(0), points.max(0), grid.label_shape[-2:], strict=True)
     )
     if rows[0] >= rows[1] or columns[0] >= columns[1]:
         return None
     plane = shown_plane(viewer, layer, grid)
     return (*((at, at + 1) for at in plane), rows, columns)
+
+
+def view_of(viewer: Any, layer: Layer, grid: PlaneGrid) -> Box:
+    """Return what `visible_box` does; InputError where the canvas shows nothing, or in 3D."""
+    box = visible_box(viewer, layer, grid)
+    if box is None and viewer.dims.ndisplay != 2:
+        raise InputError("In 3D nobody sees every pixel: switch to 2D, then go plane by plane.")
+    if box is None:
+        raise InputError("The image is out of view: move back to it first.")
+    return box
+
+
+def plane_of(layer: Labels, grid: PlaneGrid, plane: Index) -> tuple[int, ...]:
+    """Return the index, along all axes but rows and columns, of a plane in the data of a labels layer."""
+    steps = iter(plane)
+    axes = grid.axes.replace("S", "")[-layer.ndim : -2]
+    return tuple(next(steps) if axis in "TZ" else 0 for axis in axes)
 
 
 def look_at(viewer: Any, layer: Labels, grid: PlaneGrid, place: Place) -> None:
@@ -127,10 +175,8 @@ def look_at(viewer: Any, layer: Labels, grid: PlaneGrid, place: Place) -> None:
     missing, a label is selected that no cell has.
     """
     axes = grid.axes.replace("S", "")[-layer.ndim :]
-    steps = iter(place.plane)
-    leading = [float(next(steps)) if axis in "TZ" else 0.0 for axis in axes[:-2]]
     middle = [(start + stop - 1) / 2 for start, stop in place.box]
-    world = np.asarray(layer.data_to_world([*leading, *middle]))
+    world = np.asarray(layer.data_to_world([*plane_of(layer, grid, place.plane), *middle]))
     first = viewer.dims.ndim - layer.ndim
     for axis, letter in enumerate(axes):
         if letter in "TZ":

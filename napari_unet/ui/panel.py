@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
@@ -17,8 +17,8 @@ from napari_unet.app.runner import Activity
 from napari_unet.app.session import Session
 from napari_unet.app.worker import Worker
 from napari_unet.core.corrections import Box
+from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Progress
-from napari_unet.core.queue import Place
 from napari_unet.ui import layers as shown
 from napari_unet.ui.compare import Comparer
 from napari_unet.ui.correct import CorrectStep
@@ -28,14 +28,17 @@ from napari_unet.ui.guide import explain_no_learning, find_next_step, greet
 from napari_unet.ui.opening import ask_for_images, open_images
 from napari_unet.ui.overlay import ReviewedOverlay
 from napari_unet.ui.preload import preload, spare_the_first_labels
+from napari_unet.ui.region import RegionBar, Scopes
 from napari_unet.ui.run import Poster, RunBar, paint_later
 from napari_unet.ui.scroll import ScrollColumn
 from napari_unet.ui.segment import SegmentStep
 from napari_unet.ui.style import PANEL, set_look
 from napari_unet.ui.tools import TOOLS, ToolBox
+from napari_unet.ui.walk import Walk
 
 KEYS = {
     **{"Shift-S": "segment", "Shift-N": "next_to_fix", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},
+    **{"T": "take", "R": "accept_place"},
     **{tool.key: tool.name for tool in TOOLS},
 }
 
@@ -55,10 +58,13 @@ class UNetPanel(QWidget):
         self.session = Session(project or Project.open(), worker or Worker(), poster.post, poster.post_gently)
         self.run_bar = RunBar()
         self.step1, self.step2, self.step3 = SegmentStep(), CorrectStep(), FineTuneStep()
+        self.region = RegionBar()
+        self.scopes = Scopes(self.viewer, self.session, self.step1)
         self.overlay = ReviewedOverlay(self.viewer)
         self.watch = EditWatch(self.viewer, self.session.images, self)
         self.comparer = Comparer(self.viewer, self.session, self.watch, self)
         self.tools = ToolBox(self.viewer, self.watch, self.session.images)
+        self.walk = Walk(self.viewer, self.session.images, self.watch, self.tools, lambda: self.image)
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
         self._refresh_timer.timeout.connect(self.refresh)
         self._lay_out()
@@ -85,20 +91,10 @@ class UNetPanel(QWidget):
         return self.session.images.find(shown.source_of(self.layer)) if self.layer is not None else None
 
     def segment(self) -> None:
-        """Segment the chosen image, or the plane of it that is shown."""
-        layer, image = self.layer, self.image
-        if layer is None or not self.step1.segment.isEnabled():
-            return
-        source = shown.source_of(layer)
-        plane = None
-        if not self.step1.whole_stack and image is not None and image.grid.stack_shape:
-            plane = shown.shown_plane(self.viewer, layer, image.grid)
-        self.session.segment(source, channel=self.step1.channel_number, plane=plane)
-
-    def visit_next(self) -> None:
-        """Show the place that is most worth a look."""
-        if self.image is not None:
-            self.session.images.visit_next(self.image.key)
+        """Segment the chosen image, or what of it is chosen."""
+        layer = self.layer
+        if layer is not None and self.step1.segment.isEnabled():
+            self.scopes.segment(layer, self.image)
 
     def mark_reviewed(self) -> None:
         """Mark what the canvas shows of the labels as right."""
@@ -132,7 +128,9 @@ class UNetPanel(QWidget):
         ready = layer is not None and session.model is not None and not self.step1.axes.problem
         self.step1.segment.setEnabled(ready and not busy)
         self.step2.show_image(image)
+        self.region.show_image(session, image)
         self.tools.image = image
+        self.walk.refresh()
         reason = explain_no_learning(image)
         self.step3.fine_tune.setEnabled(not reason and not busy)
         self.step3.show_reason(reason)
@@ -181,7 +179,7 @@ class UNetPanel(QWidget):
         steps = QWidget()
         column = QVBoxLayout(steps)
         column.setContentsMargins(0, 0, 0, 0)
-        for step in (self.step1, self.step2, self.step3):
+        for step in (self.step1, self.step2, self.region, self.step3):
             column.addWidget(step)
         column.addStretch()
         layout = QVBoxLayout(self)
@@ -197,14 +195,18 @@ class UNetPanel(QWidget):
         self.step1.axes.named.connect(self._name_axes)
         self.step1.axes.edited.connect(self.refresh)
         self.step1.channel_chosen.connect(self._choose_channel)
+        self.step1.scope_chosen.connect(lambda: self.scopes.choose(self.image))
         self.step1.model.activated.connect(self._use_model)
         self.step1.segment.clicked.connect(self.segment)
         self.run_bar.cancel.clicked.connect(self.session.runner.cancel)
         self.step2.tool_pressed.connect(self.tools.toggle)
         self.tools.changed.connect(self.step2.show_tool)
-        self.step2.next_to_fix.clicked.connect(self.visit_next)
+        self.step2.next_to_fix.clicked.connect(self.walk.visit_next)
+        self.step2.take.clicked.connect(self.walk.take)
+        self.step2.accept_place.clicked.connect(self.walk.accept)
         self.step2.mark.clicked.connect(self.mark_reviewed)
         self.step2.unmark.clicked.connect(self.unmark)
+        self.region.put_back.clicked.connect(lambda: self.session.regions.write(self.image))
         self.step2.show_reviewed.toggled.connect(self._show_overlay)
         self.step3.fine_tune.clicked.connect(self.fine_tune)
         self.step3.compare.clicked.connect(self.comparer.open)
@@ -220,7 +222,6 @@ class UNetPanel(QWidget):
         images.put_away.connect(self._hide_labels)
         images.measured.connect(self._show_features)
         images.reviewed.connect(self._tint)
-        images.visited.connect(self._look_at)
         images.flushing.connect(self.watch.flush)
 
     def _connect_viewer(self) -> None:
@@ -261,7 +262,7 @@ class UNetPanel(QWidget):
 
     def _choose(self) -> None:
         if self.layer is not None:
-            self.session.images.open(shown.source_of(self.layer))
+            self.session.images.open(shown.source_of(self.layer), self.scopes.welcome)
         self.refresh()
 
     def _choose_layer(self, layer: Image) -> None:
@@ -291,8 +292,8 @@ class UNetPanel(QWidget):
         if isinstance(layer, Image):
             image_layer: Image | None = layer
         else:
-            key = shown.key_of(layer, "image") if isinstance(layer, Labels) else None
-            image = self.session.images.get(key or "")
+            keys = [shown.key_of(layer, role) for role in ("image", "cells")] if layer is not None else []
+            image = self.session.images.get(next(filter(None, keys), ""))
             image_layer = next(iter(self._layers_of(image)), None) if image is not None else None
         if image_layer is not None and image_layer is not self.step1.layer:
             self._choose_layer(image_layer)
@@ -320,6 +321,7 @@ class UNetPanel(QWidget):
         layer = self.watch.find(key)
         if layer is not None:
             self.overlay.hide()
+            self.walk.outline.remove()
             self.watch.remove(layer)
             shown.remove_soon(self.viewer, layer)
 
@@ -327,11 +329,6 @@ class UNetPanel(QWidget):
         layer = self.watch.find(key)
         if layer is not None:
             layer.features = shown.features_of(self.session.images[key])
-
-    def _look_at(self, key: str, place: Place) -> None:
-        layer = self.watch.find(key)
-        if layer is not None:
-            shown.look_at(self.viewer, layer, self.session.images[key].grid, place)
 
     def _show_progress(self, progress: Progress) -> None:
         self.run_bar.show_progress(progress)
@@ -352,16 +349,13 @@ class UNetPanel(QWidget):
         layer = self.watch.find(image.key) if image is not None else None
         if image is None or layer is None:
             return
-        box = shown.visible_box(self.viewer, layer, image.grid)
         self.watch.flush()
-        if box is not None:
-            self.tools.history.note(layer, action(image.key, box))
-        elif self.viewer.dims.ndisplay != 2:
-            self.session.runner.refuse(
-                "In 3D nobody sees every pixel: switch to 2D, then mark plane by plane."
-            )
+        try:
+            box = shown.view_of(self.viewer, layer, image.grid)
+        except InputError as error:
+            self.session.runner.refuse(str(error))
         else:
-            self.session.runner.refuse("The image is out of view: move back to it, then mark what you see.")
+            self.tools.history.note(layer, action(image.key, box))
 
 
 def _pressing(button: QPushButton) -> Any:
@@ -377,7 +371,7 @@ def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> 
     def end() -> None:
         runner, images = session.runner, session.images
         shown_here = (
-            *(runner.changed, runner.progress),
+            *(runner.changed, runner.progress, session.regions.cells_written),
             *(images.labels_replaced, images.put_away, images.measured, images.reviewed, images.visited),
         )
         for signal in shown_here:

@@ -28,16 +28,20 @@ from napari_unet.ui.axes import AxesEditor
 Choice = tuple[str, object]
 
 SEVERAL = "several"
+PLANE, STACK, VIEW, ALL = "plane", "stack", "view", "all"
+"""What of an image is segmented: a plane, all of it, what is seen; `ALL` is from the disk to the disk."""
 _MOST_ROWS = 4
 
 
 class SegmentStep(QGroupBox):
     """The controls of step 1; they show what they are told and hold nothing.
 
-    `channel_chosen()` is emitted when the user chooses other channels.
+    `channel_chosen()` is emitted when the user chooses other channels, `scope_chosen()` when he chooses what
+    to segment.
     """
 
     channel_chosen = Signal()
+    scope_chosen = Signal()
 
     def __init__(self) -> None:
         super().__init__("1  Segment")
@@ -51,7 +55,8 @@ class SegmentStep(QGroupBox):
         self.channels.setToolTip("The mean of these channels is looked at, each scaled to its own brightness")
         self.channel.currentIndexChanged.connect(self._choose_channel)
         self.channels.itemChanged.connect(self._tick_channel)
-        self.scope = make_combo("scope", "Segment the plane that you see, or all planes of the stack")
+        self.scope = make_combo("scope", "What you see: the cells that reach into view; all others stay")
+        self.scope.activated.connect(lambda _: self.scope_chosen.emit())
         self.segment = QPushButton("Segment", objectName="segment")
         self.segment.setToolTip("Find the cells (Shift-S)")
         first = QHBoxLayout()
@@ -64,11 +69,10 @@ class SegmentStep(QGroupBox):
         self._form.addRow("Model", self.model)
         self._form.addRow("Channel", self.channel)
         self._form.addRow("", self.channels)
-        self._form.addRow("Planes", self.scope)
+        self._form.addRow("Part", self.scope)
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
         layout.addWidget(self.segment)
-        show_choices(self.scope, [("This plane", "plane"), ("Whole stack", "stack")], "plane")
 
     @property
     def layer(self) -> Image | None:
@@ -84,9 +88,9 @@ class SegmentStep(QGroupBox):
         return chosen  # type: ignore[return-value]
 
     @property
-    def whole_stack(self) -> bool:
-        """Whether all planes are wanted."""
-        return self.scope.currentData() == "stack"
+    def chosen_scope(self) -> str:
+        """What of the image is wanted."""
+        return str(self.scope.currentData())
 
     def show_images(self, layers: Sequence[Image], chosen: Image | None) -> None:
         """Offer these image layers."""
@@ -97,7 +101,7 @@ class SegmentStep(QGroupBox):
         show_models(self.model, entries, chosen)
 
     def show_image(self, image: OpenImage | None, wanted_channels: int) -> None:
-        """Show what an image is taken for; offer its channels, where it has any, and the planes of a stack.
+        """Show what an image is taken for; offer its channels, where it has any, and parts of it.
 
         `wanted_channels` is how many the model takes at once. None is an image that is not open yet.
         """
@@ -108,9 +112,8 @@ class SegmentStep(QGroupBox):
         self._show_row(self.channel, self.channel.count() > 0)
         self._show_ticks(names, chosen if isinstance(chosen, tuple) else tuple(range(len(names))))
         self._show_row(self.channels, self.channel.currentData() == SEVERAL)
-        is_stack = image is not None and any(size > 1 for size in image.grid.stack_shape)
-        self.scope.setEnabled(is_stack)
-        self._show_row(self.scope, is_stack)
+        show_choices(self.scope, _parts(image), self.scope.currentData())
+        self._show_row(self.scope, image is not None)
         self._show_row(self.axes, self.layer is not None)
         if image is not None:
             self.axes.show_image(image, self.channel_number)
@@ -168,6 +171,16 @@ def show_choices(combo: QComboBox, choices: Sequence[Choice], chosen: object) ->
                 combo.addItem(text, data)
         at = next((row for row, (_, data) in enumerate(choices) if data == chosen), 0 if choices else -1)
         combo.setCurrentIndex(at)
+
+
+def _parts(image: OpenImage | None) -> list[Choice]:
+    if image is None:
+        return []
+    if image.is_large:
+        return [("What you see", VIEW), ("Whole image", ALL)]
+    if any(size > 1 for size in image.grid.stack_shape):
+        return [("This plane", PLANE), ("Whole stack", STACK), ("What you see", VIEW)]
+    return [("Whole image", STACK), ("What you see", VIEW)]
 
 
 def _name_channels(image: OpenImage | None) -> list[str]:

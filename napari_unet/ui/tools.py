@@ -20,6 +20,7 @@ from napari_unet.core import edits
 from napari_unet.core.corrections import Labels as Plane
 from napari_unet.core.corrections import Patch, slices
 from napari_unet.core.edits import Change, cells_inside, cells_under
+from napari_unet.core.suggestion import Suggestion
 from napari_unet.ui.edits import EditWatch
 from napari_unet.ui.history import StepHistory
 from napari_unet.ui.layers import key_of, shown_plane
@@ -256,6 +257,11 @@ class ToolBox:
             change = tool.edit(plane, stroke, self._free_ids(layer))
             self._say(tool.hint if change else tool.miss)
             _write(layer, index, change)
+
+    def take(self, layer: Labels, index: tuple[int, ...], suggestion: Suggestion) -> None:
+        """Make the cells of a plane of a layer as is suggested, as one step."""
+        plane = np.asarray(layer.data)[index]
+        _write(layer, index, suggestion.plan(plane, self._free_ids(layer)))
 
     def _free_ids(self, layer: Labels) -> Iterator[int]:
         """Return ids that no cell has, nor any predicted one: a deleted cell's id must not mean another."""

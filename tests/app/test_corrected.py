@@ -2,8 +2,9 @@ import numpy as np
 import tifffile
 
 from napari_unet.app.corrected import gather_corrections
-from napari_unet.app.opened import Source, open_image
+from napari_unet.app.opened import open_image
 from napari_unet.app.project import Project, hash_image
+from napari_unet.app.source import Source
 from napari_unet.core.corrections import Review
 
 

@@ -8,8 +8,9 @@ import zarr
 
 from napari_unet.app import large
 from napari_unet.app.batch import plan_batch
-from napari_unet.app.jobs import _resolve, segment
+from napari_unet.app.jobs import segment
 from napari_unet.app.large import count_cells, is_large
+from napari_unet.app.loaded import resolve_model
 from napari_unet.app.task import segment_file
 from napari_unet.app.zarr_image import read_multiscale
 from napari_unet.cli import main
@@ -34,7 +35,7 @@ def scene():
 
 @pytest.fixture
 def model(tiny_model):
-    return _resolve(tiny_model)
+    return resolve_model(tiny_model)
 
 
 def segment_lazily(image, model, output, **options):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from napari_unet.app import models
-from napari_unet.app.opened import Source, name_axes
 from napari_unet.app.project import Project
 from napari_unet.app.relabel import merge_labels, restore_review
 from napari_unet.app.session import Session
+from napari_unet.app.source import Source, name_axes
 from napari_unet.app.worker import Worker
 from napari_unet.core.axes import PlaneGrid
 from napari_unet.core.corrections import Review

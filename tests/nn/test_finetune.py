@@ -91,6 +91,9 @@ def test_larger_cells_are_shrunk_to_the_size_the_model_knows(parent):
     card = fine_tune_planes(parent, [big], PARAMS.model_copy(update={"steps": 2}), name="x").model.card
     assert 0.3 < card.scale < 0.8
     assert card.image_scale(None) == card.scale
+    known = ("scale", "object_size", "size_range", "instances")
+    kept = [{name: getattr(kind, name) for name in known} for kind in card.earlier]
+    assert kept == [{name: getattr(parent.card, name) for name in known}]  # what was known is drawn as before
 
 
 def test_the_time_limit_is_kept_with_fewer_steps(parent, monkeypatch):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from napari_unet.core.card import CellKind
 from napari_unet.core.errors import InputError
-from napari_unet.core.params import OUTPUT_MAPS, PRESETS, NetworkParams
+from napari_unet.core.params import OUTPUT_MAPS, PRESETS, InstanceParams, NetworkParams
 from napari_unet.core.tiling import mirror_indices
 from napari_unet.nn import predictor
 from napari_unet.nn.predictor import Model
@@ -108,6 +109,23 @@ def test_cells_of_an_unknown_size_are_seen_at_a_scale_that_fits(monkeypatch, tin
     physical = Model(network, card.model_copy(update={"pixel_size": 1.0}))
     assert physical.predict(image, pixel_size=1.0).scale == 1
     assert physical.predict(image, pixel_size=0.5).scale == 0.5
+
+
+def test_each_kind_of_cells_is_drawn_by_its_own_thresholds(monkeypatch, tiny_card):
+    """An image of the earlier kind, of which the network is sure at that scale only."""
+    foreground = np.zeros((60, 60), np.float32)
+    foreground[10:30, 10:30], foreground[35:55, 35:55] = 0.95, 0.75
+
+    def predict_maps(self, plane, *, scale=1.0, on_tile=None):
+        seen = foreground if scale == 1 else np.where(foreground > 0, 0.55, 0).astype(np.float32)
+        return np.stack([seen, 0 * seen, seen], -1)
+
+    monkeypatch.setattr(Model, "predict_maps", predict_maps)
+    careful = InstanceParams(certainty=0.9)
+    card = tiny_card.model_copy(update={"scale": 0.3, "earlier": (CellKind(instances=careful),)})
+    prediction = Model(build_network(tiny_card.network), card).predict(np.zeros((60, 60, 1), np.float32))
+    assert (prediction.scale, prediction.kind) == (1, card.earlier[0])
+    assert prediction.labels.max() == 1  # the fainter one is not certain enough for that kind
 
 
 class Hungry:

@@ -73,6 +73,13 @@ class Window:
         self.settle()
         return self.labels
 
+    def fine_tune(self) -> Any:
+        """Press Fine-tune and return what comes to trial."""
+        self.hands.click(self.panel.step3.fine_tune)
+        self.wait(lambda: self.panel.session.trial is not None and self.panel.session.run is None)
+        self.settle()
+        return self.panel.session.trial
+
     @property
     def labels(self) -> Any:
         return self.panel.watch.find(self.panel.image.key)
@@ -154,3 +161,13 @@ def cells() -> np.ndarray:
 @pytest.fixture
 def stack() -> np.ndarray:
     return draw_cells((4, 200, 240))
+
+
+@pytest.fixture
+def corrected(window: Window, cells: np.ndarray) -> Window:
+    """A window with an image, its labels and one corrected cell."""
+    window.add_image(cells)
+    window.segment()
+    window.paint((10, 60), (10, 100))
+    window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
+    return window

@@ -7,21 +7,6 @@ from qtpy.QtWidgets import QApplication
 from napari_unet.core.changes import Fate
 
 
-@pytest.fixture
-def corrected(window, cells):
-    window.add_image(cells)
-    window.segment()
-    window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
-    return window
-
-
-def fine_tune(window):
-    window.hands.click(window.panel.step3.fine_tune)
-    window.wait(lambda: window.panel.session.trial is not None and window.panel.session.run is None)
-    window.settle()
-
-
 def compare(window):
     """Press Compare and return the window that opens, in place of one that is open."""
     comparer, before = window.panel.comparer, window.panel.comparer.window
@@ -45,7 +30,7 @@ def same(one, other):
 
 def test_the_view_is_shown_under_both_models_and_nothing_else_changes(corrected):
     assert not corrected.panel.step3.compare.isVisible()
-    fine_tune(corrected)
+    corrected.fine_tune()
     before = look(corrected)
     shown = compare(corrected)
     assert "1 new" in shown.summary.text()
@@ -62,7 +47,7 @@ def test_the_view_is_shown_under_both_models_and_nothing_else_changes(corrected)
 
 
 def test_what_was_corrected_is_the_same_on_both_sides(corrected):
-    fine_tune(corrected)
+    corrected.fine_tune()
     corrected.paint((90, 60), (90, 100), label=88)
     shown = compare(corrected)
     assert shown.changes.old[88] is shown.changes.new[88] is Fate.SAME
@@ -72,7 +57,7 @@ def test_what_was_corrected_is_the_same_on_both_sides(corrected):
 
 
 def test_both_panes_move_together_and_the_next_change_is_found(corrected):
-    fine_tune(corrected)
+    corrected.fine_tune()
     shown = compare(corrected)
     left, right = shown.panes
     middle = QPoint(left.width() // 2, left.height() // 2)
@@ -104,7 +89,7 @@ def test_both_panes_move_together_and_the_next_change_is_found(corrected):
 
 def test_a_model_that_did_worse_is_shown_without_being_used(corrected):
     corrected.use_model("worse")
-    fine_tune(corrected)
+    corrected.fine_tune()
     before = look(corrected)
     shown = compare(corrected)
     assert "1 new" in shown.summary.text()
@@ -116,7 +101,7 @@ def test_a_model_that_did_worse_is_shown_without_being_used(corrected):
 
 
 def test_it_can_be_closed_and_opened_again(corrected):
-    fine_tune(corrected)
+    corrected.fine_tune()
     corrected.qtbot.keyClick(compare(corrected), Qt.Key.Key_Escape)
     assert corrected.panel.comparer.window is None
     assert compare(corrected).isVisible()
@@ -129,7 +114,7 @@ def test_in_a_stack_the_plane_that_is_shown_is_compared(window, stack):
     window.viewer.dims.set_point(0, 2)
     window.hands.click(window.panel.step2.mark)
     window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
-    fine_tune(window)
+    window.fine_tune()
     window.viewer.dims.set_point(0, 1)
     assert "1 new" in compare(window).summary.text()
     window.viewer.dims.set_point(0, 2)

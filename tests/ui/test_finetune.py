@@ -1,23 +1,5 @@
 import numpy as np
-import pytest
 from qtpy.QtCore import QPoint, Qt
-
-
-@pytest.fixture
-def corrected(window, cells):
-    """A window with an image, its labels and one corrected cell."""
-    window.add_image(cells)
-    window.segment()
-    window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
-    return window
-
-
-def fine_tune(window):
-    window.hands.click(window.panel.step3.fine_tune)
-    window.wait(lambda: window.panel.session.trial is not None and window.panel.session.run is None)
-    window.settle()
-    return window.panel.session.trial
 
 
 def test_without_corrections_there_is_nothing_to_learn_and_the_panel_says_so(window, cells):
@@ -37,7 +19,7 @@ def test_without_corrections_there_is_nothing_to_learn_and_the_panel_says_so(win
 
 def test_the_new_model_relabels_what_was_not_reviewed(corrected):
     before = corrected.labels.data.copy()
-    trial = fine_tune(corrected)
+    trial = corrected.fine_tune()
     after = corrected.labels.data
     assert (after[:4, :4] > 0).all()
     np.testing.assert_array_equal(after[5:], before[5:])
@@ -56,7 +38,7 @@ def test_the_new_model_relabels_what_was_not_reviewed(corrected):
 
 
 def test_keep_makes_it_the_model_in_use(corrected, project):
-    fine_tune(corrected)
+    corrected.fine_tune()
     corrected.hands.click(corrected.panel.step3.keep)
     corrected.settle()
     kept = project.models_folder / "nuclei-1.keras"
@@ -64,13 +46,13 @@ def test_keep_makes_it_the_model_in_use(corrected, project):
     assert corrected.panel.step1.model.currentData() == kept
     assert not corrected.panel.step3.keep.isVisible()
     assert (corrected.labels.data[:4, :4] > 0).all()
-    assert fine_tune(corrected).model.stem == "nuclei-2"
+    assert corrected.fine_tune().model.stem == "nuclei-2"
 
 
 def test_in_a_low_window_the_decision_comes_into_view(corrected):
     corrected.viewer.window._qt_window.resize(1200, 600)
     keep = corrected.panel.step3.keep
-    fine_tune(corrected)
+    corrected.fine_tune()
     corrected.wait(lambda: not keep.visibleRegion().isEmpty())
     assert keep.visibleRegion().boundingRect().height() == keep.height()
 
@@ -78,7 +60,7 @@ def test_in_a_low_window_the_decision_comes_into_view(corrected):
 def test_roll_back_restores_labels_and_model_and_keeps_what_was_done_since(corrected, project):
     before = corrected.labels.data.copy()
     parent = corrected.panel.session.model
-    trial = fine_tune(corrected)
+    trial = corrected.fine_tune()
     corrected.paint((90, 60), (90, 100), label=88)
     during = corrected.labels.data == 88
     corrected.hands.click(corrected.panel.step3.roll_back)
@@ -97,7 +79,7 @@ def test_a_worse_model_changes_nothing(corrected):
     before = corrected.labels.data.copy()
     corrected.use_model("worse")
     layer = corrected.labels
-    fine_tune(corrected)
+    corrected.fine_tune()
     assert corrected.labels is layer
     np.testing.assert_array_equal(layer.data, before)
     assert "worse" in corrected.panel.run_bar.status.text()
@@ -133,7 +115,7 @@ def test_corrections_of_earlier_images_teach_too(corrected, tmp_path):
     for name in ("earlier", "earlier cells"):
         corrected.viewer.layers.remove(name)
     corrected.wait(lambda: len(corrected.panel.session.images) == 1)
-    assert fine_tune(corrected).result["images"] == 2
+    assert corrected.fine_tune().result["images"] == 2
 
 
 def test_painting_goes_on_while_it_learns(corrected):
@@ -159,7 +141,7 @@ def test_the_effort_is_one_choice_and_says_what_it_takes(corrected):
     step3.effort.setFocus()
     corrected.qtbot.keyClick(step3.effort, Qt.Key.Key_Up)
     assert step3.estimate.text() == "about 20 s: ~20 steps on this machine"
-    trial = fine_tune(corrected)
+    trial = corrected.fine_tune()
     assert trial.result["asked"] == {"seconds": 20.0, "next_planes": [(200, 240)]}
     steps = int(step3.estimate.text().split("~")[1].split()[0])
     assert steps > 500  # of 0.01 s, as the last time
@@ -189,10 +171,10 @@ def test_images_can_be_excluded_from_learning_and_the_project_remembers(correcte
     corrected.wait(lambda: images.text().startswith("Learns from 2 images"))
     tick(corrected, first)
     corrected.wait(lambda: images.text().startswith("Learns from 1 of 2 images"))
-    assert fine_tune(corrected).result["images"] == 1
+    assert corrected.fine_tune().result["images"] == 1
     corrected.hands.click(corrected.panel.step3.keep)
     corrected.settle()
     assert [record.context.get("teaches", True) for record in project.images()] == [True, False]
     tick(corrected, first)
     corrected.wait(lambda: images.text().startswith("Learns from 2 images"))
-    assert fine_tune(corrected).result["images"] == 2
+    assert corrected.fine_tune().result["images"] == 2

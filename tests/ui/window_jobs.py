@@ -14,6 +14,7 @@ from skimage.measure import label
 from napari_unet.core.doubt import Doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Cancelled, Progress
+from napari_unet.core.suggestion import Suggestion
 
 SCORES = {"ap": {"0.50": 0.5, "0.90": 0.1}, "mean_iou": 0.5, "missed": 3, "false": 1, "split": 0, "merged": 2}
 BETTER = {"ap": {"0.50": 0.9, "0.90": 0.4}, "mean_iou": 0.8, "missed": 0, "false": 1, "split": 0, "merged": 0}
@@ -24,6 +25,20 @@ DOUBTS = Doubts(  # two cells and, between others, a place without one, all in t
     seam=np.array([1, 0, 0], np.float32),
     missed=np.array([0, 0, 0.5], np.float32),
 )
+
+
+def suggest(labels):
+    """Suggest to split the first cell in doubt, to delete the second, and to draw the one that is missing."""
+    y, x = np.indices(labels.shape)
+    first, second = (labels == labels[tuple(point)] for point in DOUBTS.points[[1, 0], 1:])
+    halves = np.where(first, 1 + (x >= 72), 0)
+    missing = (np.abs(y - 90) < 6) & (np.abs(x - 90) < 6)
+    cells = ((first, halves), (second, 0 * labels), (0 * labels, missing))
+    box = ((0, 120), (0, 140))
+    return [
+        Suggestion(box, *(np.asarray(part[:120, :140], np.int32) for part in pair), chance=0.6)
+        for pair in cells
+    ]
 
 
 def misbehave(model, report, cancelled):
@@ -61,7 +76,41 @@ def segment(request, report, cancelled):
     if model != "nuclei":  # a fine-tuned model finds a cell more, in the corner
         labels[..., :4, :4] = labels.max() + 1
     result = {"labels": labels, "seconds": 0.1, "model": model, "notes": []}
+    if model == "helpful":
+        plane = labels.reshape(planes.shape)[0]
+        return result | {"doubts": DOUBTS.suggest(suggest(plane), plane)}
     return result | {"doubts": DOUBTS} if model == "doubtful" else result
+
+
+def segment_view(request, report, cancelled):
+    """Segment a box with a margin of half a square around it."""
+    (top, bottom), (left, right) = request["box"]
+    image = request["image"]
+    window = (
+        (max(top - 30, 0), min(bottom + 30, image.shape[-2])),
+        (max(left - 30, 0), min(right + 30, image.shape[-1])),
+    )
+    part = image[..., slice(*window[0]), slice(*window[1])]
+    result = segment({**request, "image": part}, report, cancelled)
+    return result | {"labels": result["labels"].reshape(result["labels"].shape[-2:]), "window": window}
+
+
+def segment_large(request, report, cancelled):
+    """Segment an image as a whole and write its labels, with coarser levels though it is small."""
+    from napari_unet.app import zarr_labels
+    from napari_unet.core.axes import PlaneGrid
+
+    zarr_labels.WIDE = 128
+    output, image = Path(request["output"]), request["image"]
+    grid = PlaneGrid(request["axes"], image.shape)
+    with zarr_labels.fill_label_image(output, grid.label_shape, grid.label_axes) as array:
+        result = segment({**request, "image": np.asarray(image)}, report, cancelled)
+        array[...] = result["labels"]
+    return result | {"cells": int(result["labels"].max()), "labels": None}
+
+
+def estimate(request, report, cancelled):
+    return {"needs": "needs about 1.2 GB of memory and 3.4 GB of disk"}
 
 
 def fine_tune(request, report, cancelled):
@@ -102,4 +151,7 @@ def verify(request, report, cancelled):
     return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-JOBS = {"warm_up": warm_up, "segment": segment, "fine_tune": fine_tune, "verify": verify}
+JOBS = {
+    **{"warm_up": warm_up, "segment": segment, "fine_tune": fine_tune, "verify": verify},
+    **{"segment_view": segment_view, "segment_large": segment_large, "estimate": estimate},
+}

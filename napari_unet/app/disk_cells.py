@@ -1,0 +1,111 @@
+"""The cells of a large image: a label image on the disk, read in parts, and corrected region by region.
+
+A region's cells are noted in a file beside it first, with those that were there before; a note that was not
+carried out, after a crash, is carried out when the cells are read next. So a region is written whole or not
+at all, and what was there before can be had back.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_unet.app import atomic
+from napari_unet.app.large import count_cells
+from napari_unet.app.region import Region
+from napari_unet.app.zarr_image import ENDING, is_zarr, read_multiscale, read_pixels
+from napari_unet.app.zarr_labels import open_levels, refill_levels
+from napari_unet.core.axes import PlaneGrid
+from napari_unet.core.blocks import within
+from napari_unet.core.corrections import Labels
+from napari_unet.core.errors import InputError
+from napari_unet.core.region import frame, insert_cells
+
+logger = logging.getLogger("napari_unet")
+
+_NOTE = "cells-pending.npz"
+
+
+class DiskCells:
+    """The cells of the image `name` with planes `grid`, in its `folder` of the project, where they may be."""
+
+    def __init__(self, folder: Path, name: str, grid: PlaneGrid) -> None:
+        self.folder, self.grid = folder, grid
+        known = sorted(path for path in folder.glob(f"*{ENDING}") if is_zarr(path))
+        stem = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "cells"
+        self.path = known[0] if known else folder / f"{stem}{ENDING}"
+
+    @property
+    def exist(self) -> bool:
+        """Whether there are any, of the image as it is taken now."""
+        try:
+            return (
+                is_zarr(self.path) and read_multiscale(self.path).open_level(0).shape == self.grid.label_shape
+            )
+        except InputError as error:
+            logger.warning("the cells in %s are left out: %s", self.path, error)
+            return False
+
+    def open_levels(self) -> list[Any]:
+        """Return lazy arrays of the cells, the finest first."""
+        self._carry_out()
+        multiscale = read_multiscale(self.path)
+        return [read_pixels(multiscale, level) for level in range(len(multiscale.levels))]
+
+    def read(self, region: Region) -> Labels:
+        """Return the cells of a region as int32 labels with all axes."""
+        return region.cut(self.open_levels()[0], self.grid.label_axes).astype(np.int32)
+
+    def write(self, region: Region, cells: Labels, highest: int | None = None) -> int:
+        """Put a region's cells in place of those that are there; return the highest id that there is then.
+
+        `cells` has all axes; `highest` is the id to number new cells from, looked for if None. What ids they
+        get is said at `core.region.insert_cells`. Raises InputError where nothing can be written.
+        """
+        try:
+            self._carry_out()
+            finest = open_levels(self.path)[0]
+            height, width = self.grid.label_shape[-2:]
+            window = frame(region.box, (height, width))
+            around = region.model_copy(update={"box": window}).cut(finest, self.grid.label_axes)
+            around = around.reshape(around.shape[-2:])
+            last = count_cells(finest) if highest is None else highest
+            flat = cells.reshape(region.shape)
+            after, last = insert_cells(around, flat, region.box, window, last)
+            before = around[within(region.box, window)]
+            buffer = io.BytesIO()
+            place = np.array([*((at, at + 1) for at in region.plane), *region.box])
+            np.savez_compressed(buffer, place=place, before=before, after=after)
+            atomic.write_file(self.folder / _NOTE, buffer.getvalue())
+            self._carry_out()
+        except OSError as error:
+            raise InputError(
+                f"The cells could not be written to {self.path} ({error.strerror or error}): make room on "
+                "the drive, or check it."
+            ) from error
+        return last
+
+    def sweep(self) -> None:
+        """Delete what a run that was killed has left."""
+        for left in self.folder.glob(f".{self.path.name}.*{atomic.TEMPORARY}"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _carry_out(self) -> None:
+        """Write what is noted, if anything is, and keep the note under the time of day."""
+        note = self.folder / _NOTE
+        if not note.exists():
+            return
+        with np.load(note) as noted:
+            place = tuple(slice(int(start), int(stop)) for start, stop in noted["place"])
+            after = noted["after"]
+        levels = open_levels(self.path)
+        levels[0][place] = after.reshape([span.stop - span.start for span in place])
+        refill_levels(levels, self.grid.label_axes, place)
+        atomic.replace(note, self.folder / f"cells-{datetime.now():%Y%m%d-%H%M%S-%f}.npz")
