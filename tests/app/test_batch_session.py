@@ -1,8 +1,6 @@
 """The batch without a window: what is posted is called by the test, on its own thread."""
 
-import queue
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +13,6 @@ from napari_unet.app.layer_data import read_result
 from napari_unet.app.task import Outcome
 from napari_unet.app.worker import Worker
 from napari_unet.core.errors import InputError
-
-
-class Loop:
-    """A stand-in for a window's event loop."""
-
-    def __init__(self):
-        self.calls = queue.SimpleQueue()
-
-    def run_until(self, condition, seconds=60):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            try:
-                self.calls.get(timeout=0.05)()
-            except queue.Empty:
-                continue
-
-
-@pytest.fixture
-def loop():
-    return Loop()
 
 
 @pytest.fixture

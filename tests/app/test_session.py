@@ -1,7 +1,5 @@
 """The session without a window: what is posted is called by the test, on its own thread."""
 
-import queue
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,27 +16,6 @@ from napari_unet.core.corrections import Review
 from napari_unet.core.errors import InputError
 
 UI_TESTS = Path(__file__).parents[1] / "ui"
-
-
-class Loop:
-    """A stand-in for a window's event loop."""
-
-    def __init__(self) -> None:
-        self.calls = queue.SimpleQueue()
-
-    def run_until(self, condition, seconds=20):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            try:
-                self.calls.get(timeout=0.05)()
-            except queue.Empty:
-                continue
-
-
-@pytest.fixture
-def loop():
-    return Loop()
 
 
 @pytest.fixture
@@ -128,7 +105,7 @@ def test_the_same_content_in_two_layers_is_one_image(session, loop, source):
 def test_an_image_open_in_another_window_is_refused(session, loop, source, tmp_path):
     session.images.open(source)
     loop.run_until(lambda: session.images.find(source) is not None)
-    other_loop = Loop()
+    other_loop = type(loop)()
     other = Session(session.project, Worker("window_jobs", tmp_path / "log2"), other_loop.calls.put)
     try:
         other.images.open(source)
