@@ -209,8 +209,10 @@ def software_versions() -> dict[str, str]:
     """Return the versions of this package and of what it computes with."""
     from importlib.metadata import PackageNotFoundError, version
 
+    from napari_unet.nn.backend import backend_name
+
     found = {}
-    for package in ("napari-unet", "keras", "tensorflow", "numpy", "scikit-image"):
+    for package in ("napari-unet", "keras", backend_name(), "numpy", "scikit-image"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
