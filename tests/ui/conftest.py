@@ -154,6 +154,19 @@ def window(open_window: Callable[[], Window]) -> Window:
 
 
 @pytest.fixture
+def open_with(project: Project, open_window: Callable[[], Window]) -> Callable[[str], Window]:
+    """Opens a window with a model of a name that `window_jobs` knows."""
+
+    def open_with(stem: str) -> Window:
+        write_model(project.models_folder / f"{stem}.keras")
+        window = open_window()
+        window.use_model(stem)
+        return window
+
+    return open_with
+
+
+@pytest.fixture
 def cells() -> np.ndarray:
     return draw_cells()
 

@@ -1,7 +1,5 @@
 """What to fix next, by the keys and the mouse of a user."""
 
-import shutil
-
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -15,12 +13,9 @@ MISSED = (90, 90)
 
 
 @pytest.fixture
-def doubtful(project, open_window):
+def doubtful(open_with):
     """A window with a model that is unsure of two cells, and of a place without one."""
-    shutil.copy(project.models_folder / "nuclei.keras", project.models_folder / "doubtful.keras")
-    window = open_window()
-    window.use_model("doubtful")
-    return window
+    return open_with("doubtful")
 
 
 @pytest.fixture

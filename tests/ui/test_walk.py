@@ -1,7 +1,5 @@
 """The walk over doubtful places where fixes are suggested, by the keys and the mouse of a user."""
 
-import shutil
-
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -11,12 +9,9 @@ FIRST, SECOND, MISSED = (30, 70), (30, 110), (90, 90)  # to split, to delete, to
 
 
 @pytest.fixture
-def helpful(project, open_window):
+def helpful(open_with):
     """A window with a model that suggests three fixes."""
-    shutil.copy(project.models_folder / "nuclei.keras", project.models_folder / "helpful.keras")
-    window = open_window()
-    window.use_model("helpful")
-    return window
+    return open_with("helpful")
 
 
 @pytest.fixture
