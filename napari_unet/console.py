@@ -28,6 +28,10 @@ ChannelOption = Annotated[
     ),
 ]
 PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
+ViewsOption = Annotated[
+    int,
+    typer.Option(min=1, max=8, help="Average the network over turned and mirrored views: slower, better."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

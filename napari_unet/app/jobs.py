@@ -56,6 +56,7 @@ def segment(
     axes: str | None = None,
     channel: Channels = None,
     pixel_size: float | None = None,
+    views: int | None = None,
     output: str | os.PathLike[str] | None = None,
     block: int = BLOCK,
     progress: Report | None = None,
@@ -65,9 +66,10 @@ def segment(
 
     ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
     (the first by default; RGB is turned to grey) or several, whose mean is looked at. ``pixel_size`` is in
-    um; ``warn`` is given a sentence where it does not suit the model. Planes are segmented one by one;
-    then cells are linked along Z and T, so that a cell has one number in all its planes and frames, the
-    daughters of a division have their own, and no two cells share one.
+    um; ``warn`` is given a sentence where it does not suit the model. With ``views``, up to 8, the network's
+    maps are averaged over so many turned and mirrored views: slower, and a little better. Planes are
+    segmented one by one; then cells are linked along Z and T, so that a cell has one number in all its planes
+    and frames, the daughters of a division have their own, and no two cells share one.
 
     With ``output``, a folder that ends in .zarr, the image may be bigger than memory: dask, zarr, or anything
     else with a shape, a dtype and slices. The labels go into a new OME-Zarr label image, whose zarr array is
@@ -81,6 +83,7 @@ def segment(
         axes=axes,
         channel=channel,
         pixel_size=pixel_size,
+        views=views,
         output=output,
         block=block,
         report=progress or _ignore,
@@ -96,6 +99,7 @@ def _segment(
     axes: str | None = None,
     channel: Channels = None,
     pixel_size: float | None = None,
+    views: int | None = None,
     output: str | os.PathLike[str] | None = None,
     block: int = BLOCK,
     report: Report,
@@ -108,7 +112,7 @@ def _segment(
     if output is None:
         check_pixels(array)
     report(Progress(0.0, "Loading the model"))
-    loaded = resolve_model(model)
+    loaded = resolve_model(model, views)
     channel = check_channels(grid, channel, loaded)
     if output is not None:
         run = LargeRun(
@@ -116,7 +120,7 @@ def _segment(
         )
         return segment_to_disk(array, grid, Path(output), run)
     labels = np.zeros(grid.label_shape, np.int32)
-    indices, plausible = list(grid.indices()), loaded.card.believes(pixel_size)
+    indices, questions = list(grid.indices()), list[str]()
     for number, index in enumerate(indices):
         plane = grid.plane(array, index, channel)
 
@@ -127,10 +131,10 @@ def _segment(
 
         prediction = loaded.predict(normalise(plane), pixel_size=pixel_size, on_tile=on_tile)
         labels[grid.select(index)] = prediction.labels
-        plausible = plausible or loaded.knows_size(prediction)
+        questions.append(loaded.question_pixels(prediction, pixel_size))
         look(number, loaded, prediction)
-    if not plausible:
-        warn(loaded.card.explain_pixels(pixel_size))
+    if all(questions):
+        warn(questions[0])
     if len(indices) > 1:
         report(Progress(1.0, "Linking the cells of all planes"))
     return link_cells(labels, grid.label_axes)
@@ -301,12 +305,10 @@ def _verify_job(request: Request, _report: Report, _cancelled: IsCancelled) -> d
 
 
 def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
-    from napari_unet.nn.archive import save_network
-
     output = Path(request.pop("output"))
     start = perf_counter() - max(time() - request.pop("pressed", time()), 0.0)
     result = fine_tune(**request, name=output.stem, progress=obey(report, cancelled), started=start)
-    save_network(result.model.network, result.model.card, output)
+    result.model.save(output)
     return {
         "before": result.before.model_dump() if result.before else None,
         "after": result.after.model_dump() if result.after else None,

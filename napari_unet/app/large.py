@@ -131,7 +131,7 @@ def estimate(image: Any, grid: PlaneGrid, run: LargeRun) -> Footprint:
     """Return what `segment_to_disk` needs for an image, of which only shape, dtype and chunks count."""
     shape = plane_shape(grid)
     card = run.model.card
-    seen = run.model.shape_seen(shape, card.image_scale(run.pixel_size))
+    seen = run.model.shape_seen(shape, max(kind.image_scale(run.pixel_size) for kind in card.kinds))
     wanted = needed_maps(card.outputs)
     return estimate_footprint(
         shape,
@@ -185,30 +185,30 @@ class _PlaneRun:
         def read(box: Box) -> Float32:
             return rescale(source.read(box), survey.limits)
 
-        scale, kind = self._choose_scale(read, survey)
+        scale, kind = self._choose_sight(read, survey)
         smallest = smallest_area(kind.instances, kind.object_size / scale if kind.object_size else None)
-        self._label(self._predict(read, shape, scale), shape, kind.instances, smallest, labels)
+        maps = self._predict(model.of_kind(kind), read, shape, scale)
+        self._label(maps, shape, kind.instances, smallest, labels)
 
-    def _choose_scale(self, read: Reader, survey: Survey) -> tuple[float, CellKind]:
+    def _choose_sight(self, read: Reader, survey: Survey) -> tuple[float, CellKind]:
         """Return the scale for the network, and as what it takes the cells.
 
         Pixel sizes tell, or else a sample of the plane.
         """
         card, pixel_size = self.run.model.card, self.run.pixel_size
-        if card.knows_scale(pixel_size) and card.believes(pixel_size):
-            return card.image_scale(pixel_size), card
+        if card.settles_scale(pixel_size):
+            return card.image_scale(pixel_size), card.kind
         self._say(0.0, "Looking for the scale")
         rows = [[read(box) for box in row] for row in survey.choose_sample()]
         height, width = (min(part.shape[axis] for row in rows for part in row) for axis in (0, 1))
         sample = np.concatenate([np.concatenate([part[:height, :width] for part in row], 1) for row in rows])
         prediction = self.run.model.predict(sample, pixel_size=pixel_size)
-        if not card.believes(pixel_size) and not self.run.model.knows_size(prediction):
-            self.run.warn(card.explain_pixels(pixel_size))
+        if question := self.run.model.question_pixels(prediction, pixel_size):
+            self.run.warn(question)
         return prediction.scale, prediction.kind
 
-    def _predict(self, read: Reader, shape: Shape, scale: float) -> Reader:
+    def _predict(self, model: Model, read: Reader, shape: Shape, scale: float) -> Reader:
         """Predict the maps that cells are made of, onto the disk, and return a reader of them."""
-        model = self.run.model
         seen = model.shape_seen(shape, scale)
         outputs = model.card.outputs
         wanted = [outputs.index(name) for name in needed_maps(outputs)]

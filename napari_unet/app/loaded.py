@@ -22,12 +22,17 @@ def _load(path: Path, modified: int) -> Model:  # noqa: ARG001 - a file that cha
     return load_model_file(path)
 
 
-def resolve_model(model: Model | str | Path) -> Model:
-    """Return a model by its name or file, or as it is; InputError where there is none."""
+def resolve_model(model: Model | str | Path, views: int | None = None) -> Model:
+    """Return a model by its name or file, or as it is; InputError where there is none.
+
+    With ``views`` it looks at every tile so many times, turned and mirrored.
+    """
     if isinstance(model, str | Path):
         path = find_model(model)
-        return _load(path, path.stat().st_mtime_ns)
-    return model
+        loaded = _load(path, path.stat().st_mtime_ns)
+    else:
+        loaded = model
+    return loaded if views is None or views == loaded.views else loaded.look(views)
 
 
 def check_channels(grid: PlaneGrid, channel: Channels, model: Model) -> Channels:

@@ -54,9 +54,12 @@ class Method:
     predict_interior: Callable[[ImageFile], Float32] | None = None
 
 
-def load_methods(models: Sequence[str], peers: Sequence[str]) -> list[Method]:
-    """Load models (names or files) and peers (words); InputError for the first that cannot be."""
-    methods = [*map(_load_model, models), *map(_load_peer, peers)]
+def load_methods(models: Sequence[str], peers: Sequence[str], views: int = 1) -> list[Method]:
+    """Load models (names or files), with their ``views``, and peers (words).
+
+    InputError for the first that cannot be.
+    """
+    methods = [*(_load_model(model, views) for model in models), *map(_load_peer, peers)]
     names = [method.name for method in methods]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -64,9 +67,9 @@ def load_methods(models: Sequence[str], peers: Sequence[str]) -> list[Method]:
     return methods
 
 
-def _load_model(name_or_path: str) -> Method:
+def _load_model(name_or_path: str, views: int) -> Method:
     path = find_model(name_or_path)
-    model = load_model(path)
+    model = load_model(path).look(views)
 
     def segment_image(file: ImageFile) -> Labels:
         return segment(file.data, model, axes=file.axes, pixel_size=file.pixel_size)
@@ -82,7 +85,8 @@ def _load_model(name_or_path: str) -> Method:
             interior[grid.select(index)] = maps[..., column]
         return interior
 
-    return Method(path.stem, segment_image, predict_interior)
+    name = path.stem if views == 1 else f"{path.stem}, {views} views"
+    return Method(name, segment_image, predict_interior)
 
 
 def _load_peer(word: str) -> Method:

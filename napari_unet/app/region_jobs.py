@@ -53,7 +53,7 @@ def segment_view_job(request: Request, report: Report, cancelled: IsCancelled) -
     )
     doubts = model.measure_doubts(prediction, 0)
     corner = np.array([0, window[0][0], window[1][0]], np.int32)
-    plausible = model.card.believes(pixel_size) or model.knows_size(prediction)
+    question = model.question_pixels(prediction, pixel_size)
     return {
         "labels": prediction.labels,
         "window": window,
@@ -61,7 +61,7 @@ def segment_view_job(request: Request, report: Report, cancelled: IsCancelled) -
         "doubts": replace(doubts, points=doubts.points + corner),
         "seconds": perf_counter() - start,
         "model": model.sha256,
-        "notes": [] if plausible else [model.card.explain_pixels(pixel_size)],
+        "notes": [question] if question else [],
     }
 
 

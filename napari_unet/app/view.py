@@ -55,8 +55,9 @@ def predict_view(
     margin = math.ceil(_MARGIN * (kind.object_size or _TYPICAL) / scale)
     window = grow_box(box, margin, shape)
     seen = model.shape_seen(shape, scale)
-    maps = resampled(_predicting(model, resampled(read, shape, seen), seen, on_tile), seen, shape)(window)
-    return Prediction(maps, model.label(maps, scale, kind), scale, kind), window
+    one = model.of_kind(kind)
+    maps = resampled(_predicting(one, resampled(read, shape, seen), seen, on_tile), seen, shape)(window)
+    return Prediction(maps, one.label(maps, scale), scale, kind), window
 
 
 def sight_of(prediction: Prediction) -> Sight:
@@ -72,8 +73,8 @@ def _widen(span: Span, size: int) -> Span:
 
 def _choose_sight(model: Model, read: Reader, sample: Box, pixel_size: float | None) -> Sight:
     card = model.card
-    if card.knows_scale(pixel_size) and card.believes(pixel_size):
-        return card.image_scale(pixel_size), card
+    if card.settles_scale(pixel_size):
+        return card.image_scale(pixel_size), card.kind
     prediction = model.predict(read(sample), pixel_size=pixel_size)
     return sight_of(prediction)
 

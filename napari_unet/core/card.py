@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_unet.core.params import InstanceParams, NetworkParams
 from napari_unet.core.size import MOST_ENLARGED
 
+MOST_EARLIER = 7
+"""Earlier kinds of cells that a model keeps, since each makes its file larger and its predictions slower."""
 _BELIEVED = 3.0
 
 
@@ -30,21 +32,6 @@ class CellKind(BaseModel):
         None, description="Smallest and largest cell diameter that the network has learnt, network pixels."
     )
     instances: InstanceParams = InstanceParams()
-
-
-class ModelCard(CellKind):
-    """All that is needed to use a model besides its weights; stored as JSON inside the model's file.
-
-    It is the card of the kind of cells that the model has learnt last; the `earlier` ones are its parents'.
-    """
-
-    format: int = Field(1, description="Version of this card's layout.", ge=1)
-    name: str = Field(title="Name", min_length=1, max_length=80)
-    title: str = Field("", title="What it segments")
-    description: str = ""
-    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    network: NetworkParams
-    outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
     pixel_size: float | None = Field(
         None,
         gt=0,
@@ -52,18 +39,6 @@ class ModelCard(CellKind):
         description="Of the training images, um.",
         json_schema_extra={"unit": "um"},
     )
-    earlier: tuple[CellKind, ...] = Field(
-        (), description="Other kinds of cells that the network has learnt, as its parents draw them."
-    )
-    parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
-    training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
-    scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
-    versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
-
-    @property
-    def kinds(self) -> tuple[CellKind, ...]:
-        """All kinds of cells that the network has learnt, the last one first."""
-        return (self, *self.earlier)
 
     def knows_scale(self, pixel_size: float | None) -> bool:
         """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""
@@ -84,6 +59,49 @@ class ModelCard(CellKind):
             return self.scale
         # What is enlarged further shows nothing more, and may not fit into memory.
         return min(self.scale * pixel_size / self.pixel_size, max(self.scale, MOST_ENLARGED))
+
+
+class ModelCard(CellKind):
+    """All that is needed to use a model besides its weights; stored as JSON inside the model's file.
+
+    It is the card of the kind of cells that the model has learnt last. The `earlier` ones are its parents',
+    each with the weights that had learnt it: what a model knew it does not forget.
+    """
+
+    format: int = Field(1, description="Version of this card's layout.", ge=1)
+    name: str = Field(title="Name", min_length=1, max_length=80)
+    title: str = Field("", title="What it segments")
+    description: str = ""
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    network: NetworkParams
+    outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
+    earlier: tuple[CellKind, ...] = Field(
+        (),
+        max_length=MOST_EARLIER,
+        description="Other kinds of cells that the model knows, as its parents learnt them.",
+    )
+    parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
+    training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
+    scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
+    versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
+
+    @property
+    def kind(self) -> CellKind:
+        """The kind of cells that the model has learnt last."""
+        return CellKind(**{name: getattr(self, name) for name in CellKind.model_fields})
+
+    @property
+    def kinds(self) -> tuple[CellKind, ...]:
+        """All kinds of cells that the model has learnt, the last one first."""
+        return (self.kind, *self.earlier)
+
+    def specialise(self, kind: CellKind) -> ModelCard:
+        """Return the card of a model that knows only this kind of cells."""
+        return self.model_copy(update={**dict(kind), "earlier": ()})
+
+    def settles_scale(self, pixel_size: float | None) -> bool:
+        """Whether ``pixel_size`` (um, or None) alone says how an image is seen, and as what kind of cells."""
+        return not self.earlier and self.knows_scale(pixel_size) and self.believes(pixel_size)
 
     def explain_pixels(self, pixel_size: float | None) -> str:
         """Say that the pixels of an image, of ``pixel_size`` in um, are not those of the training images."""

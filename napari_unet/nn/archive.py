@@ -12,13 +12,15 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from napari_unet.core.card import ModelCard
+from napari_unet.core.card import MOST_EARLIER, ModelCard
 from napari_unet.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 CARD = "card.json"
 WEIGHTS = "model.weights.h5"
-_MEMBERS = {"metadata.json", "config.json", WEIGHTS, CARD}
+_EARLIER = tuple(f"earlier-{number}.weights.h5" for number in range(1, MOST_EARLIER + 1))
+_WEIGHTS = (WEIGHTS, *_EARLIER)
+_MEMBERS = {"metadata.json", "config.json", CARD, *_WEIGHTS}
 _LARGEST_TEXT = 1 << 20
 _LARGEST_WEIGHTS = 1 << 30
 _H5_OVERHEAD = 1 << 20
@@ -72,7 +76,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     if CARD not in names or WEIGHTS not in names:
         raise InputError(f"{path.name} is a Keras file, but not a model of napari-unet: it has no card.")
     for member in members:
-        limit = _LARGEST_WEIGHTS if member.filename == WEIGHTS else _LARGEST_TEXT
+        limit = _LARGEST_WEIGHTS if member.filename in _WEIGHTS else _LARGEST_TEXT
         if member.file_size > limit or member.is_dir():
             raise InputError(f"{path.name} is refused: its part {member.filename} is too large.")
 
@@ -96,27 +100,41 @@ def _parse_card(path: Path, archive: zipfile.ZipFile) -> ModelCard:
 
 
 def save_network(network: keras.Model, card: ModelCard, path: Path, *, compact: bool = True) -> None:
-    """Write a network's weights and its card to ``path`` as one ``.keras`` file, all or nothing.
+    """Write a network's weights and its card to ``path``, as `save_networks` does."""
+    save_networks([network], card, path, compact=compact)
 
-    ``compact`` rounds weights to half precision, which the archive's compression turns into half the size.
-    The state of an optimizer is not written.
+
+def save_networks(
+    networks: Sequence[keras.Model], card: ModelCard, path: Path, *, compact: bool = True
+) -> None:
+    """Write weights and their card to ``path`` as one ``.keras`` file, all or nothing.
+
+    The first network is the card's own, the others have learnt its earlier kinds of cells. ``compact`` rounds
+    weights to half precision, which the archive's compression turns into half the size. The state of an
+    optimizer is not written.
     """
     from napari_unet.nn.unet import build_network
 
     bare = build_network(card.network)
-    rounded = np.float16 if compact else np.float32
-    bare.set_weights([weight.astype(rounded).astype(np.float32) for weight in network.get_weights()])
+
+    def round_weights(network: keras.Model) -> list[NDArray[np.float32]]:
+        rounded = np.float16 if compact else np.float32
+        return [weight.astype(rounded).astype(np.float32) for weight in network.get_weights()]
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         plain, packed = Path(folder, "plain.keras"), Path(folder, "packed.keras")
-        bare.save(plain)
-        with (
-            zipfile.ZipFile(plain) as source,
-            # Somebody is waiting: level 6 takes seven times as long for 6 % less.
-            zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target,
-        ):
-            for name in source.namelist():
-                target.writestr(name, source.read(name))
+        # Somebody is waiting: level 6 takes seven times as long for 6 % less.
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
+            for network, name in zip(networks[1:], _EARLIER, strict=False):
+                bare.set_weights(round_weights(network))
+                bare.save_weights(Path(folder, name))
+                target.write(Path(folder, name), name)
+            bare.set_weights(round_weights(networks[0]))
+            bare.save(plain)
+            with zipfile.ZipFile(plain) as source:
+                for name in source.namelist():
+                    target.writestr(name, source.read(name))
             target.writestr(CARD, card.model_dump_json(indent=2))
         with packed.open("rb+") as file:
             os.fsync(file.fileno())
@@ -124,26 +142,41 @@ def save_network(network: keras.Model, card: ModelCard, path: Path, *, compact: 
 
 
 def load_network(path: Path, *, dtype: str | None = None) -> tuple[keras.Model, ModelCard]:
-    """Rebuild the network of a model file and return it with its card; InputError if anything is off."""
-    from napari_unet.nn.unet import build_network
+    """Rebuild the network of a model file, that for its last kind of cells, and return it with its card."""
+    networks, card = load_networks(path, dtype=dtype)
+    return networks[0], card
 
+
+def load_networks(path: Path, *, dtype: str | None = None) -> tuple[list[keras.Model], ModelCard]:
+    """Rebuild the networks of a model file, one for each kind of cells on its card, the last kind first.
+
+    InputError if anything is off.
+    """
     with _open_archive(path) as archive, tempfile.TemporaryDirectory() as folder:
         card = _parse_card(path, archive)
-        size = archive.getinfo(WEIGHTS).file_size
-        if not 0 <= size - 4 * card.network.count_parameters() <= _H5_OVERHEAD:
-            raise InputError(
-                f"{path.name} is refused: its weights do not fit the network its card describes."
-            )
-        try:
-            weights = Path(archive.extract(WEIGHTS, folder))
-            _check_weights(weights)
-            network = build_network(card.network, dtype=dtype)
-            network.load_weights(weights)
-        except InputError:
-            raise
-        except Exception as error:
-            raise InputError(f"The weights in {path.name} are damaged or do not fit its card.") from error
-    return network, card
+        names = _WEIGHTS[: len(card.kinds)]
+        if set(names) != set(_WEIGHTS) & set(archive.namelist()):
+            raise InputError(f"{path.name} is refused: its weights are not those of its kinds of cells.")
+        return [_load_weights(path, archive, name, card, Path(folder), dtype) for name in names], card
+
+
+def _load_weights(
+    path: Path, archive: zipfile.ZipFile, name: str, card: ModelCard, folder: Path, dtype: str | None
+) -> keras.Model:
+    from napari_unet.nn.unet import build_network
+
+    if not 0 <= archive.getinfo(name).file_size - 4 * card.network.count_parameters() <= _H5_OVERHEAD:
+        raise InputError(f"{path.name} is refused: its weights do not fit the network its card describes.")
+    try:
+        weights = Path(archive.extract(name, folder))
+        _check_weights(weights)
+        network = build_network(card.network, dtype=dtype)
+        network.load_weights(weights)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"The weights in {path.name} are damaged or do not fit its card.") from error
+    return network
 
 
 def _check_weights(path: Path) -> None:

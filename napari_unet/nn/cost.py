@@ -25,10 +25,8 @@ def count_pixels(
     """
     if at is not None:
         scales: tuple[float, ...] = (at,)
-    elif card.knows_scale(pixel_size):
-        scales = (card.image_scale(pixel_size),)
     else:
-        scales = tuple(kind.scale for kind in card.kinds)
+        scales = tuple(kind.image_scale(pixel_size) for kind in card.kinds)
     halo, step = context(card.network), card.network.step
     total = 0
     for scale in scales:

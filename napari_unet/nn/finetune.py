@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.budget import Budget
-from napari_unet.core.card import CellKind, ModelCard
+from napari_unet.core.card import MOST_EARLIER, ModelCard
 from napari_unet.core.gates import check_corrections, check_rate
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
@@ -105,26 +105,28 @@ def fine_tune_planes(
     cpu, budget = process_time(), Budget(params, perf_counter() if started is None else started, perf_counter)
     check_rate(params.learning_rate)
     check_corrections([(p.plane, p.labels, p.reviewed) for p in planes])
-    scale = _choose_scale(parent.card, planes, pixel_size)
+    teacher, scale = _choose_teacher(parent, planes, pixel_size)
     report(Progress(0.0, "Scoring the present model on held-out corrections"))
     told = _look_only_at(parent, scale)
     teaching, proof = _hold_out(told, planes, validation, params, pixel_size, budget)
     before = proof.score(proof.found)
     report(Progress(0.0, "Looking at what the present model knows"))
-    exam, rehearsal = Exam.of(parent), rehearse(parent)
+    exam = Exam.of(parent)
     samples = [image.resized(scale) for image in teaching]
-    card = _child_card(parent, name, scale, pixel_size, samples)
-    # What is drawn as an earlier kind keeps the thresholds of that.
-    kinds = [samples, rehearsal] if _at_scale(parent.card, scale) else [samples]
+    keras.utils.set_random_seed(params.seed)
+    child = _conceive(parent, teacher, name, scale, pixel_size, samples)
+    # Nothing has to be practised that the teacher's own weights, where they are kept, do not forget.
+    rehearsal = rehearse(teacher) if teacher.card.kind not in child.card.earlier else []
+    kinds = [samples, rehearsal] if rehearsal else [samples]
     fitted = round(min(max(budget.seconds / _SECONDS_PER_FIT, 2), 16))
     pace = measure_pace(parent)
-    budget.begin(pace * _count_work(card, proof, exam, [kind[:fitted] for kind in kinds], next_planes))
+    budget.begin(pace * _count_work(child.card, proof, exam, [kind[:fitted] for kind in kinds], next_planes))
     rate = params.learning_rate * (1 if before is None else max(1 - before.mean_ap, _LOWEST_RATE))
     gentle = params.model_copy(update={"learning_rate": rate})
-    glance = _plan_glances(card, proof, pace, budget)
-    learnt, history = _learn(parent, card, samples, rehearsal, gentle, budget, glance, report)
+    glance = _plan_glances(child.card, proof, pace, budget)
+    history = _learn(child, samples, rehearsal, gentle, budget, glance, report)
     report(Progress(1.0, "Fitting the splitting of cells"))
-    model = calibrate_instances(learnt, kinds, most_images=fitted)
+    model = calibrate_instances(child, kinds, most_images=fitted)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
     examined = _look_only_at(model, scale)
     after, known = proof.score(proof.find(examined)), exam.grade(examined)
@@ -161,10 +163,13 @@ def _look_only_at(model: Model, scale: float) -> Model:
 
     Without that it might search for the cells' size, which can take any time.
     """
-    earlier = [kind.model_copy(update={"size_range": None}) for kind in model.card.earlier]
-    if not _at_scale(model.card, scale):
-        earlier.append(_as_kind(model.card).model_copy(update={"size_range": None, "scale": scale}))
-    return replace(model, card=model.card.model_copy(update={"size_range": None, "earlier": tuple(earlier)}))
+    card, networks = model.card, model.earlier
+    kinds = [kind.model_copy(update={"size_range": None}) for kind in card.earlier]
+    if not 1 / _SCALE_TOLERANCE < card.scale / scale < _SCALE_TOLERANCE:
+        kinds.append(card.kind.model_copy(update={"size_range": None, "scale": scale, "pixel_size": None}))
+        networks = (*networks, model.network)
+    card = card.model_copy(update={"size_range": None, "earlier": tuple(kinds)})
+    return replace(model, card=card, earlier=networks)
 
 
 def _hold_out(
@@ -235,39 +240,59 @@ def _describe(planes: Sequence[CorrectedPlane]) -> dict[str, int]:
     return {"images": len(planes), "reviewed_cells": cells, "reviewed_pixels": pixels}
 
 
-def _choose_scale(card: ModelCard, planes: Sequence[CorrectedPlane], pixel_size: float | None) -> float:
-    """Return the scale at which the corrected cells have about the size that the model knows."""
-    scale = card.image_scale(pixel_size)
+def _choose_teacher(
+    parent: Model, planes: Sequence[CorrectedPlane], pixel_size: float | None
+) -> tuple[Model, float]:
+    """Return the parent's network to go on from, and the scale at which it sees the corrected cells.
+
+    It is the one that has learnt cells of about their size; else the last one, at a scale that fits.
+    """
     size = measure_object_size([np.where(p.reviewed, p.labels, 0) for p in planes])
-    if size is None or card.object_size is None:
-        return scale
-    ratio = size * scale / card.object_size
-    if 1 / _SIZE_TOLERANCE <= ratio <= _SIZE_TOLERANCE:
-        return scale
-    return min(max(card.object_size, _NEW_OBJECT_SIZE) / size, 4.0)
+    for one in parent.specialists:
+        scale, known = one.card.image_scale(pixel_size), one.card.object_size
+        if size is None or known is None or 1 / _SIZE_TOLERANCE <= size * scale / known <= _SIZE_TOLERANCE:
+            return one, scale
+    assert size is not None
+    last = parent.specialists[0]
+    return last, min(max(last.card.object_size or 0, _NEW_OBJECT_SIZE) / size, 4.0)
 
 
-def _child_card(
-    parent: Model, name: str, scale: float, pixel_size: float | None, samples: Sequence[TrainingImage]
-) -> ModelCard:
+def _conceive(
+    parent: Model,
+    teacher: Model,
+    name: str,
+    scale: float,
+    pixel_size: float | None,
+    samples: Sequence[TrainingImage],
+) -> Model:
+    """Return the child before it learns: its teacher's weights, and the parent's other kinds of cells.
+
+    Cells at another scale than the teacher's are another kind, beside which that is kept.
+    """
     seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
     size, size_range = measure_object_size(seen), measure_size_range(seen)
-    alike = _at_scale(parent.card, scale)
-    for kind in alike:  # nothing would tell which of them an image shows
-        size_range = _join(size_range, kind.size_range)
-    return parent.card.model_copy(
+    kept = list(zip(parent.card.kinds, [one.network for one in parent.specialists], strict=True))
+    if scale == teacher.card.image_scale(pixel_size):
+        kept = [pair for pair in kept if pair[0] != teacher.card.kind]
+        size_range = _join(size_range, teacher.card.size_range)
+    kept = kept[:MOST_EARLIER]
+    card = parent.card.model_copy(
         update={
             "name": name,
             "title": f"{(parent.card.title or parent.card.name).removesuffix(_TUNED)}{_TUNED}",
             "parent": parent.sha256 or None,
             "scale": scale,
-            "earlier": tuple(_as_kind(kind) for kind in parent.card.kinds if kind not in alike),
+            "earlier": tuple(kind for kind, _ in kept),
             "pixel_size": pixel_size,
-            "object_size": size or parent.card.object_size,
+            "object_size": size or teacher.card.object_size,
             "size_range": size_range,
+            "instances": teacher.card.instances,
             "versions": {**parent.card.versions, "keras": keras.__version__},
         }
     )
+    network = build_network(card.network, dtype=fast_policy())
+    network.set_weights(teacher.network.get_weights())
+    return Model(network, card, earlier=tuple(network for _, network in kept))
 
 
 def _join(first: Range | None, second: Range | None) -> Range | None:
@@ -277,34 +302,21 @@ def _join(first: Range | None, second: Range | None) -> Range | None:
     return min(first[0], second[0]), max(first[1], second[1])
 
 
-def _at_scale(card: ModelCard, scale: float) -> list[CellKind]:
-    """Return the kinds of cells that a model sees at about this scale."""
-    return [kind for kind in card.kinds if 1 / _SCALE_TOLERANCE < kind.scale / scale < _SCALE_TOLERANCE]
-
-
-def _as_kind(kind: CellKind) -> CellKind:
-    """Return of a card only what is about the kind of cells."""
-    return CellKind(**{name: getattr(kind, name) for name in CellKind.model_fields})
-
-
 def _learn(
-    parent: Model,
-    card: ModelCard,
+    child: Model,
     samples: Sequence[TrainingImage],
     rehearsal: Sequence[TrainingImage],
     params: FineTuneParams,
     budget: Budget,
     glance: Callable[[Model], float | None],
     report: Report,
-) -> tuple[Model, list[dict[str, float]]]:
-    keras.utils.set_random_seed(params.seed)
-    network = build_network(card.network, dtype=fast_policy())
-    network.set_weights(parent.network.get_weights())
-    model = Model(network, card)
+) -> list[dict[str, float]]:
+    """Teach the child's network; return the "step", the "loss" and some "score"s of every step."""
+    card, network = child.card, child.network
     largest = max(max(sample.labels.shape) for sample in samples)
     tile, margin = fit_tile(card.network, min(params.tile, largest + card.network.step))
     sampler = Sampler(
-        mix([samples, rehearsal], [1 - _REHEARSED, _REHEARSED]),
+        mix([samples, rehearsal], [1 - _REHEARSED, _REHEARSED]) if rehearsal else samples,
         outputs=card.outputs,
         tile=tile,
         batch=params.batch,
@@ -325,7 +337,7 @@ def _learn(
             if glances and progress >= glances[0]:
                 glances = [part for part in glances if part > progress]
                 with trainer.averaged():
-                    score = glance(model)
+                    score = glance(child)
                 if score is not None:
                     history[-1]["score"] = score
                     scored = {"score": score, "score_step": trainer.step}
@@ -336,7 +348,7 @@ def _learn(
         network.set_weights(weights)
     finally:
         trainer.close()
-    return model, history
+    return history
 
 
 def _summary(before: Scores | None, after: Scores | None) -> dict[str, object]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,17 @@ from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
 from napari_unet.core.queue import rank_places
 from napari_unet.core.resample import resampled
-from napari_unet.core.size import Range, fit_scale, fits_range, measure_confidence
+from napari_unet.core.size import fit_scale, fits_range, measure_confidence
 from napari_unet.core.suggestion import suggest
 from napari_unet.core.tiling import Tile, TilePlan, halve_tile, move_tile, plan_tiles, read_tile, stitch
-from napari_unet.nn.archive import hash_file, load_network
-from napari_unet.nn.backend import compile_forward, fast_policy, keras
+from napari_unet.nn.archive import hash_file, load_networks, save_networks
+from napari_unet.nn.backend import Forward, compile_forward, fast_policy, keras
 from napari_unet.nn.unet import context
 
 Float32 = NDArray[np.float32]
 
 CORE = 768
+VIEWS = 8
 _SAME_SCALE = 0.1
 _MOST_RESCALINGS = 2
 _LEAST_AS_SURE = 0.85
@@ -52,15 +54,47 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its card, ready to predict; ``sha256`` identifies the file it came from."""
+    """A network with its card, ready to predict; ``sha256`` identifies the file it came from.
+
+    ``earlier`` are the networks that had learnt the earlier kinds of cells on the card, one for each. Maps
+    are the mean over the first ``views`` of the eight turned and mirrored views of a tile.
+    """
 
     network: keras.Model
     card: ModelCard
     sha256: str = ""
     path: Path | None = None
+    earlier: tuple[keras.Model, ...] = ()
+    views: int = 1
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_forward", compile_forward(self.network))
+    @cached_property
+    def _forward(self) -> Forward:
+        return compile_forward(self.network)
+
+    def look(self, views: int) -> Model:
+        """Return the model with another number of views, 1 to 8; InputError where it cannot have it."""
+        if not 1 <= views <= VIEWS:
+            raise InputError(f"A model cannot look {views} times: choose 1 to {VIEWS} views.")
+        if views > 1 and self.card.network.padding == "valid":
+            raise InputError(f"{self.card.name} has no padding, so it looks only once: choose 1 view.")
+        other = replace(self, views=views)
+        other.__dict__["_forward"] = self._forward  # compiled once
+        return other
+
+    @cached_property
+    def specialists(self) -> tuple[Model, ...]:
+        """A model for each kind of cells that this one knows, the last one first."""
+        if not self.card.earlier:
+            return (self,)
+        networks = (self.network, *self.earlier)
+        return tuple(
+            Model(network, self.card.specialise(kind), self.sha256, self.path, views=self.views)
+            for network, kind in zip(networks, self.card.kinds, strict=True)
+        )
+
+    def of_kind(self, kind: CellKind) -> Model:
+        """Return the specialist for a kind of cells; that for the last one if there is none."""
+        return next((one for one in self.specialists if one.card.kind == kind), self.specialists[0])
 
     def predict_maps(
         self,
@@ -122,7 +156,11 @@ class Model:
             on_tile(done, done + len(waiting))
 
     def _predict_tile(self, pixels: Float32, halo: tuple[int, int]) -> Float32:
-        maps: Float32 = self._forward(pixels[None])[0]  # type: ignore[attr-defined]
+        total = self._forward(pixels[None])[0]
+        for number in range(1, self.views):
+            view = np.ascontiguousarray(_turn(pixels, number))
+            total = total + _turn_back(self._forward(view[None])[0], number)
+        maps: Float32 = total / self.views
         return maps if self.card.network.padding == "valid" else maps[halo[0] : -halo[1], halo[0] : -halo[1]]
 
     def _halve_tiles(self, tiles: list[Tile], halo: tuple[int, int], error: MemoryError) -> list[Tile]:
@@ -154,51 +192,54 @@ class Model:
     ) -> Prediction:
         """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
 
-        Pixel sizes say at which scale the network has to see the image. Where they are far apart, the cells
-        that it finds have to be of a size that it has learnt: if they are not, and are when it looks for the
-        scale itself, that result stands.
+        Of several kinds of cells that the model knows, that of which its network is surest stands. Pixel
+        sizes say at which scale a network has to see the image, or it looks for it. Where they are far apart,
+        the cells that it finds have to be of a size that it has learnt: if they are not, and are when it
+        looks for the scale itself, that result stands.
         """
+        looks = [
+            (one, one._predict(image, one.card.image_scale(pixel_size), on_tile)) for one in self.specialists
+        ]
+        one, first = max(looks, key=lambda look: self._measure_confidence(look[1]))
+        return one._check_scale(image, first, pixel_size, on_tile)
+
+    def _check_scale(
+        self, image: Float32, first: Prediction, pixel_size: float | None, on_tile: Callable[[int, int], None]
+    ) -> Prediction:
         card = self.card
         if not card.knows_scale(pixel_size):
-            return self._search_scale(image, on_tile)
-        by_pixels = self._predict(image, card.image_scale(pixel_size), card, on_tile)
-        if card.believes(pixel_size) or card.size_range is None or self.knows_size(by_pixels):
-            return by_pixels
-        found = self._search_scale(image, on_tile)
-        return found if self.knows_size(found) else by_pixels
-
-    def _search_scale(self, image: Float32, on_tile: Callable[[int, int], None]) -> Prediction:
-        """Return what the network draws as the kind of cells on its card of which it is surest.
-
-        If the cells that it finds are of a size that it has not learnt, it sees the image again, at a scale
-        that fits, and the result stands if it is about as sure.
-        """
-        prediction = max(
-            (self._predict(image, kind.scale, kind, on_tile) for kind in self.card.kinds),
-            key=self._measure_confidence,
-        )
-        known, target = prediction.kind.size_range, prediction.kind.object_size
-        if known is None or target is None:
-            return prediction
-        return self._fit_scale(image, prediction, known, target, on_tile)
+            return self._fit_scale(image, first, on_tile)
+        if card.believes(pixel_size) or card.size_range is None or self.knows_size(first):
+            return first
+        found = self._fit_scale(image, self._predict(image, card.scale, on_tile), on_tile)
+        return found if self.knows_size(found) else first
 
     def _fit_scale(
-        self,
-        image: Float32,
-        first: Prediction,
-        known: Range,
-        target: float,
-        on_tile: Callable[[int, int], None],
+        self, image: Float32, first: Prediction, on_tile: Callable[[int, int], None]
     ) -> Prediction:
+        """Return what the network draws at a scale that fits the cells that it found ``first``.
+
+        If those are of a size that it has not learnt, it sees the image again, and the result stands if it is
+        about as sure.
+        """
+        known, target = self.card.size_range, self.card.object_size
+        if known is None or target is None:
+            return first
         prediction = first
         for _ in range(_MOST_RESCALINGS):
             scale = fit_scale(prediction.labels, prediction.scale, known, target)
             if scale is None:
                 break
-            prediction = self._predict(image, scale, first.kind, on_tile)
+            prediction = self._predict(image, scale, on_tile)
         fits = fit_scale(prediction.labels, prediction.scale, known, target) is None
         least = _LEAST_AS_SURE * self._measure_confidence(first)
         return prediction if fits and self._measure_confidence(prediction) >= least else first
+
+    def question_pixels(self, prediction: Prediction, pixel_size: float | None) -> str:
+        """Return a sentence that ``pixel_size`` (um, or None) is not borne out by the cells; else none."""
+        if prediction.kind.believes(pixel_size) or self.knows_size(prediction):
+            return ""
+        return self.of_kind(prediction.kind).card.explain_pixels(pixel_size)
 
     def knows_size(self, prediction: Prediction) -> bool:
         """Whether cells were found, of a size that the network has learnt."""
@@ -208,11 +249,9 @@ class Model:
         outputs = self.card.outputs
         return measure_confidence(prediction.maps[..., outputs.index("foreground")])
 
-    def _predict(
-        self, image: Float32, scale: float, kind: CellKind, on_tile: Callable[[int, int], None]
-    ) -> Prediction:
+    def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
         maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
-        return Prediction(maps, self.label(maps, scale, kind), scale, kind)
+        return Prediction(maps, self.label(maps, scale), scale, self.card.kind)
 
     def measure_doubts(self, prediction: Prediction, plane: int) -> Doubts:
         """Return what the network is unsure of in plane number `plane` of an image, and what may mend it."""
@@ -224,17 +263,27 @@ class Model:
         fixes = suggest(maps, card.outputs, labels, kind.instances, boxes, object_size=size)
         return doubts.suggest(fixes, labels).move([plane])
 
-    def label(self, maps: Float32, scale: float = 1.0, kind: CellKind | None = None) -> NDArray[np.int32]:
-        """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw.
+    def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
+        """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw."""
+        size = self.card.object_size / scale if self.card.object_size else None
+        return label_instances(maps, self.card.outputs, self.card.instances, object_size=size)
 
-        They are taken to be of a ``kind`` that the network has learnt, of the last one by default.
-        """
-        kind = kind or self.card
-        size = kind.object_size / scale if kind.object_size else None
-        return label_instances(maps, self.card.outputs, kind.instances, object_size=size)
+    def save(self, path: Path) -> None:
+        """Write the model to a ``.keras`` file, all or nothing."""
+        save_networks((self.network, *self.earlier), self.card, path)
+
+
+def _turn(plane: Float32, number: int) -> Float32:
+    """Return view number 0 to 7 of a plane (Y, X, C): turned, and the last four mirrored."""
+    turned = np.rot90(plane, number % 4)
+    return turned[:, ::-1] if number >= 4 else turned
+
+
+def _turn_back(plane: Float32, number: int) -> Float32:
+    return np.rot90(plane[:, ::-1] if number >= 4 else plane, -(number % 4))
 
 
 def load_model_file(path: Path, *, dtype: str | None = None) -> Model:
     """Load a model file for prediction, in the precision that is fastest here unless ``dtype`` is given."""
-    network, card = load_network(path, dtype=dtype or fast_policy())
-    return Model(network, card, hash_file(path), path)
+    (network, *earlier), card = load_networks(path, dtype=dtype or fast_policy())
+    return Model(network, card, hash_file(path), path, tuple(earlier))

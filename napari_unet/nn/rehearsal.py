@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.card import CellKind
 from napari_unet.core.metrics import evaluate
 from napari_unet.core.normalise import normalise
 from napari_unet.core.render import Scene, render_cells, render_membranes, render_nuclei
@@ -31,16 +32,17 @@ def rehearse(parent: Model) -> list[TrainingImage]:
 
     They are grey: none where ``parent`` looks at several channels.
     """
-    if parent.sha256 and parent.sha256 in _rehearsed:
-        return _rehearsed[parent.sha256]
+    known = parent.sha256, parent.card.kind
+    if parent.sha256 and known in _rehearsed:
+        return _rehearsed[known]
     scenes = _render_scenes(_RADII, 100) if parent.card.network.channels == 1 else []
     images = [TrainingImage(image, labels, maps=parent.predict_maps(image)) for image, labels in scenes]
     _rehearsed.clear()
-    _rehearsed[parent.sha256] = images
+    _rehearsed[known] = images
     return images
 
 
-_rehearsed: dict[str, list[TrainingImage]] = {}  # of the last parent, by its hash
+_rehearsed: dict[tuple[str, CellKind], list[TrainingImage]] = {}  # of the last parent, by its hash
 
 
 @dataclass(frozen=True, slots=True)

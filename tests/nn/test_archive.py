@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from napari_unet.core.errors import InputError
-from napari_unet.nn.archive import CARD, WEIGHTS, load_network, read_card, save_network
+from napari_unet.nn.archive import (
+    CARD,
+    WEIGHTS,
+    load_network,
+    load_networks,
+    read_card,
+    save_network,
+    save_networks,
+)
 from napari_unet.nn.unet import build_network
 
 from .conftest import TINY
@@ -64,6 +72,22 @@ def test_what_an_optimizer_remembers_is_not_written(tmp_path, tiny_card):
     loaded, _ = load_network(tmp_path / "trained.keras")
     for first, second in zip(network.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=1e-3)
+
+
+def test_every_kind_of_cells_comes_back_with_its_own_weights(tmp_path, tiny_card):
+    path, tile = tmp_path / "kinds.keras", np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    networks = [build_network(TINY) for _ in range(2)]
+    card = tiny_card.model_copy(update={"scale": 0.5, "earlier": (tiny_card.kind,)})
+    save_networks(networks, card, path, compact=False)
+    loaded, read = load_networks(path, dtype="float32")
+    assert read == card
+    for network, back in zip(networks, loaded, strict=True):
+        np.testing.assert_array_equal(back.predict_on_batch(tile), network.predict_on_batch(tile))
+    assert [p.name for p in tmp_path.iterdir()] == ["kinds.keras"]
+
+    rewrite(path, lambda name, content: None if name.startswith("earlier") else content)
+    with pytest.raises(InputError, match="not those of its kinds"):
+        load_networks(path)
 
 
 def test_keras_itself_can_open_the_file(model_file):

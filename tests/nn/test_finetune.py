@@ -88,12 +88,35 @@ def test_larger_cells_are_shrunk_to_the_size_the_model_knows(parent):
         np.kron(labels, np.ones((4, 4), np.int32)),
         np.ones((384, 384), bool),
     )
-    card = fine_tune_planes(parent, [big], PARAMS.model_copy(update={"steps": 2}), name="x").model.card
-    assert 0.3 < card.scale < 0.8
-    assert card.image_scale(None) == card.scale
-    known = ("scale", "object_size", "size_range", "instances")
-    kept = [{name: getattr(kind, name) for name in known} for kind in card.earlier]
-    assert kept == [{name: getattr(parent.card, name) for name in known}]  # what was known is drawn as before
+    child = fine_tune_planes(parent, [big], PARAMS.model_copy(update={"steps": 2}), name="x").model
+    assert 0.3 < child.card.scale < 0.8
+    assert child.card.image_scale(None) == child.card.scale
+
+
+def test_what_was_known_of_cells_of_another_size_is_kept_and_can_be_built_on(parent):
+    image, labels = draw_scene(0)
+    big = CorrectedPlane(
+        np.kron(image, np.ones((4, 4, 1))),
+        np.kron(labels, np.ones((4, 4), np.int32)),
+        np.ones((384, 384), bool),
+    )
+    steps = PARAMS.model_copy(update={"steps": 5})
+    child = fine_tune_planes(parent, [big], steps, name="child").model
+    assert child.card.earlier == (parent.card.kind,)
+    assert weights_of(child.specialists[1]) == weights_of(parent)
+    assert weights_of(child) != weights_of(parent)
+
+    grandchild = fine_tune_planes(child, [corrected(1)], steps, name="grandchild").model
+    assert grandchild.card.earlier == (child.card.kind,)
+    assert weights_of(grandchild.specialists[1]) == weights_of(child)
+    assert grandchild.card.scale == parent.card.scale
+    again = fine_tune_planes(parent, [corrected(1)], steps, name="again").model
+    assert weights_of(grandchild) == weights_of(again)  # it went on where the first parent had stopped
+    assert again.card.earlier == ()
+
+
+def weights_of(model):
+    return [weight.tobytes() for weight in model.network.get_weights()]
 
 
 def test_the_time_limit_is_kept_with_fewer_steps(parent, monkeypatch):

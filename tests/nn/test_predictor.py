@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,21 +113,48 @@ def test_cells_of_an_unknown_size_are_seen_at_a_scale_that_fits(monkeypatch, tin
     assert physical.predict(image, pixel_size=0.5).scale == 0.5
 
 
-def test_each_kind_of_cells_is_drawn_by_its_own_thresholds(monkeypatch, tiny_card):
-    """An image of the earlier kind, of which the network is sure at that scale only."""
+def test_each_kind_of_cells_is_drawn_by_its_own_network_and_thresholds(monkeypatch, tiny_card):
+    """An image of the earlier kind, of which only the network is sure that has learnt it."""
     foreground = np.zeros((60, 60), np.float32)
     foreground[10:30, 10:30], foreground[35:55, 35:55] = 0.95, 0.75
 
     def predict_maps(self, plane, *, scale=1.0, on_tile=None):
-        seen = foreground if scale == 1 else np.where(foreground > 0, 0.55, 0).astype(np.float32)
+        seen = foreground if self.network is old else np.where(foreground > 0, 0.55, 0).astype(np.float32)
         return np.stack([seen, 0 * seen, seen], -1)
 
     monkeypatch.setattr(Model, "predict_maps", predict_maps)
     careful = InstanceParams(certainty=0.9)
     card = tiny_card.model_copy(update={"scale": 0.3, "earlier": (CellKind(instances=careful),)})
-    prediction = Model(build_network(tiny_card.network), card).predict(np.zeros((60, 60, 1), np.float32))
+    old = build_network(tiny_card.network)
+    model = Model(build_network(tiny_card.network), card, earlier=(old,))
+    prediction = model.predict(np.zeros((60, 60, 1), np.float32))
     assert (prediction.scale, prediction.kind) == (1, card.earlier[0])
     assert prediction.labels.max() == 1  # the fainter one is not certain enough for that kind
+    assert model.of_kind(prediction.kind).network is old
+    # A pixel size that fits the last kind only does not keep the earlier one from being found.
+    physical = replace(model, card=card.model_copy(update={"pixel_size": 0.5}))
+    assert physical.predict(np.zeros((60, 60, 1), np.float32), pixel_size=0.5).kind == card.earlier[0]
+
+
+def test_eight_views_draw_a_turned_image_as_they_draw_the_image(tiny_card):
+    plane = np.random.default_rng(0).random((40, 72, 1), np.float32)
+    one = Model(build_network(tiny_card.network), tiny_card)
+    eight = one.look(8)
+    for turn in (lambda x: np.rot90(x), lambda x: x[:, ::-1]):
+        np.testing.assert_allclose(
+            eight.predict_maps(turn(plane)), turn(eight.predict_maps(plane)), atol=2e-3
+        )
+        assert np.abs(one.predict_maps(turn(plane)) - turn(one.predict_maps(plane))).max() > 1e-2
+
+
+def test_views_that_cannot_be_had_are_explained(tiny_card):
+    model = Model(build_network(tiny_card.network), tiny_card)
+    with pytest.raises(InputError, match="1 to 8"):
+        model.look(9)
+    valid = NetworkParams(filters=2, padding="valid", classes=2, activation="softmax")
+    unpadded = Model(build_network(valid), tiny_card.model_copy(update={"network": valid}))
+    with pytest.raises(InputError, match="no padding"):
+        unpadded.look(2)
 
 
 class Hungry:
