@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_unet.core import normalise
 from napari_unet.core.params import InstanceParams, NetworkParams
 from napari_unet.core.size import MOST_ENLARGED
 
@@ -75,6 +76,7 @@ class ModelCard(CellKind):
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     network: NetworkParams
     outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
+    normalisation: str = Field(normalise.DESCRIPTION, description="What is done to pixels first.")
     earlier: tuple[CellKind, ...] = Field(
         (),
         max_length=MOST_EARLIER,
