@@ -82,6 +82,10 @@ def has_gpu() -> bool:
     """Return whether the backend sees an accelerator."""
     if backend_name() == "tensorflow":
         return bool(tf.config.list_physical_devices("GPU"))
+    if backend_name() == "torch":  # whose devices Keras does not list
+        import torch
+
+        return bool(torch.cuda.is_available())
     return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
 
 

@@ -1,7 +1,10 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from napari_unet.nn import backend
 
 WINDOW_AND_NETWORK = """
 import numpy as np
@@ -48,3 +51,12 @@ def test_starting_the_network_says_nothing():
         check=True,
     )
     assert done.stdout == done.stderr == ""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_pytorch_is_asked_itself_for_an_accelerator(monkeypatch, there):
+    """Keras lists no devices for it."""
+    monkeypatch.setattr(backend, "backend_name", lambda: "torch")
+    cuda = SimpleNamespace(is_available=lambda: there)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert backend.has_gpu() is there
