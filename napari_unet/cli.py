@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from napari_unet.app.models import DEFAULT_MODEL
 from napari_unet.cli_batch import batch
+from napari_unet.cli_export import export
 from napari_unet.cli_models import models_app
 from napari_unet.console import (
     AxesOption,
@@ -27,6 +28,7 @@ from napari_unet.console import (
     JsonOption,
     ModelOption,
     PixelOption,
+    ViewsOption,
     print_result,
     report,
     say,
@@ -43,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.command()(batch)
+app.command()(export)
 
 logger = logging.getLogger("napari_unet")
 
@@ -90,6 +93,7 @@ def segment(
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
+    views: ViewsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Segment images and write their label images."""
@@ -118,6 +122,7 @@ def segment(
                 axes=letters,
                 channel=channel,
                 pixel_size=size,
+                views=views,
                 output=target if large else None,
                 progress=report,
                 warn=partial(_say_of, path),
@@ -155,30 +160,6 @@ def _check_stems(paths: list[Path], output: Path) -> None:
             raise InputError(
                 f"{other} and {path} would both be written to {stem_of(path)}.tif: rename one of them."
             )
-
-
-@app.command()
-def export(
-    labels: Annotated[list[Path], typer.Argument(help="Label images, or folders of them.")],
-    output: Annotated[
-        Path, typer.Option(help="Folder for the files; for zarr, that of the OME-Zarr images.")
-    ],
-    form: Annotated[str, typer.Option("--format", help="rois (Fiji), geojson (QuPath), csv, zarr or tiff.")],
-    images: Annotated[Path | None, typer.Option(help="Folder of their images, of the same stems.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write label images for other programs, and tables of measurements."""
-    from napari_unet.app.export import export_files
-
-    outcomes = []
-    for outcome in export_files(labels, output, form, images):
-        say(outcome.sentence)
-        outcomes.append(outcome)
-    if as_json:
-        print(json.dumps({"exported": [outcome._asdict() for outcome in outcomes]}, indent=2, default=str))
-    failed = sum(outcome.error is not None for outcome in outcomes)
-    if failed:
-        raise InputError(f"{failed} of {len(outcomes)} label images could not be exported; others are done.")
 
 
 @app.command("fine-tune")
@@ -329,6 +310,7 @@ def benchmark(
     names: Annotated[list[str] | None, typer.Option("--set", help="A data set; all if not given.")] = None,
     split: Annotated[str, typer.Option(help="Which of a data set's splits.")] = "val",
     peer: Annotated[list[str] | None, typer.Option(help="otsu, stardist:MODEL or cellpose:MODEL.")] = None,
+    views: ViewsOption = 1,
     output: Annotated[Path | None, typer.Option(help="File for the table, in Markdown.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -340,7 +322,7 @@ def benchmark(
     if output:
         check_output(output)
     data_sets = find_data_sets(data, names or [], split=split)
-    methods = load_methods(model or ([] if peer else [DEFAULT_MODEL]), peer or [])
+    methods = load_methods(model or ([] if peer else [DEFAULT_MODEL]), peer or [], views)
     results = []
     for result in run_benchmark(data_sets, methods, report):
         say(f"{result.data_set}, {result.method}: AP50 {result.scores.ap50:.3f}, {result.seconds:.1f} s")

@@ -36,7 +36,7 @@ def batch(
     as_json: JsonOption = False,
 ) -> None:
     """Segment many images with several processes; give it again to go on after an interruption."""
-    from napari_unet.app.batch import TABLE, plan_batch, run_batch
+    from napari_unet.app.batch import TABLE, collect_notes, name_files, plan_batch, run_batch
     from napari_unet.app.cluster import open_cluster
 
     if scheduler and workers:
@@ -45,6 +45,8 @@ def batch(
     with open_cluster(scheduler, workers, len(tasks), say) as client:
         outcomes = run_batch(client, tasks, _follow(len(tasks)))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    for note, about in collect_notes(outcomes).items():
+        say(f"{name_files(about)}: {note}")
     if as_json:
         results = [asdict(outcome) for outcome in outcomes]
         print(json.dumps({"table": str(output / TABLE), "results": results}, indent=2, default=str))

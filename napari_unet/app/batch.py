@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 TABLE = "results.csv"
+_MOST_NAMES = 3
 _LOOK = 0.05  # s between looks at whether to stop
 
 logger = logging.getLogger("napari_unet")
@@ -127,6 +128,22 @@ def run_batch(
         client.cancel(list(futures))
         _write_table(tasks[0].labels.with_name(TABLE), list(outcomes.values()))
     return list(outcomes.values())
+
+
+def collect_notes(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Return what was said about images, each sentence once, with those that it is about."""
+    notes: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.notes:
+            notes.setdefault(outcome.notes, []).append(outcome)
+    return notes
+
+
+def name_files(outcomes: Sequence[Outcome]) -> str:
+    """Return the names of the first files, and how many more there are."""
+    names = ", ".join(outcome.file.name for outcome in outcomes[:_MOST_NAMES])
+    rest = len(outcomes) - _MOST_NAMES
+    return f"{names} and {rest} more" if rest > 0 else names
 
 
 def _take_finished(client: Client, futures: Iterable[Any], cancelled: IsCancelled) -> Iterator[Any]:

@@ -15,7 +15,7 @@ import platformdirs
 from psygnal import Signal
 
 from napari_unet.app.background import Background, Post
-from napari_unet.app.batch import TABLE, find_labels
+from napari_unet.app.batch import TABLE, collect_notes, find_labels, name_files
 from napari_unet.app.batch_job import Order
 from napari_unet.app.cluster import MISSING, is_installed
 from napari_unet.app.files import list_images
@@ -29,7 +29,6 @@ from napari_unet.core.progress import Progress
 logger = logging.getLogger("napari_unet")
 
 _GRACE = 3.0  # s that a cancelled batch has to write its table
-_MOST_NAMES = 3
 _HAVE_LABELS = ("done", "kept")
 
 
@@ -244,7 +243,7 @@ def describe_end(outcomes: Sequence[Outcome], output: Path) -> tuple[str, bool]:
     kept = sum(outcome.status == "kept" for outcome in outcomes)
     cells = sum(outcome.cells or 0 for outcome in outcomes)
     before = f" ({kept} of them before)" if kept else ""
-    where = f"The labels and the table {TABLE} are in {output}."
+    where = f"The labels and the table {TABLE} are in {output}.{_describe_notes(outcomes)}"
     if not failed:
         return f"{_count_images(len(outcomes))} segmented{before}, {cells} cells. {where}", False
     if len(failed) == 1:
@@ -252,12 +251,18 @@ def describe_end(outcomes: Sequence[Outcome], output: Path) -> tuple[str, bool]:
         if failed[0].file.name not in reasons:
             reasons = f"{failed[0].file.name}: {reasons}"
     else:
-        names = ", ".join(outcome.file.name for outcome in failed[:_MOST_NAMES])
-        rest = len(failed) - _MOST_NAMES
-        reasons = f"{names}{f' and {rest} more' if rest > 0 else ''}; select one in the list to see why."
+        reasons = f"{name_files(failed)}; select one in the list to see why."
     rest = len(outcomes) - len(failed)
     others = f" The other {rest} are done{before}, {cells} cells. {where}" if rest else ""
     return f"{len(failed)} of {_count_images(len(outcomes))} failed: {reasons}{others}", True
+
+
+def _describe_notes(outcomes: Sequence[Outcome]) -> str:
+    notes = collect_notes(outcomes)
+    if len(notes) > 1:
+        count = sum(map(len, notes.values()))
+        return f" There are notes on {_count_images(count)}: select one in the list to read its own."
+    return "".join(f" A note on {name_files(about)}: {note}" for note, about in notes.items())
 
 
 def _count_images(count: int) -> str:

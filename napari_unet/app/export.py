@@ -20,10 +20,12 @@ from napari_unet.app.geojson import encode_geojson
 from napari_unet.app.rois import encode_rois
 from napari_unet.app.table import encode_table, tabulate
 from napari_unet.app.zarr_image import is_zarr, read_multiscale
+from napari_unet.app.zarr_labels import OnPart
 from napari_unet.core.axes import plan_planes
 from napari_unet.core.corrections import as_labels
 from napari_unet.core.errors import InputError
 from napari_unet.core.planes import default_axes
+from napari_unet.core.progress import Progress, Report
 
 ENDINGS = {"tiff": ".tif", "csv": ".csv", "rois": ".zip", "geojson": ".geojson", "zarr": ".zarr"}
 """Ending of the files of each format."""
@@ -51,23 +53,30 @@ def export_labels(
     pixel_size: float | None = None,
     z_step: float | None = None,
     image: ImageFile | None = None,
+    on_part: OnPart = lambda done, total: None,
 ) -> Path:
     """Write labels in the format that the ending of `path` stands for; it appears complete or not at all.
 
     `labels` holds whole numbers >= 0; `axes` defaults to the last letters of TZYX; lengths are in
     micrometres. A table (.csv) also measures the brightness in `image`. OME-Zarr (.zarr) becomes the labels
-    "cells" of the image of that name, where there is one, else a label image. Returns what was written.
-    Raises InputError for another ending, what is no label image, an image that does not fit, and a place that
-    cannot be written.
+    "cells" of the image of that name, where there is one, else a label image; for it alone, labels may be
+    lazy and bigger than memory, and `on_part` is told how far it is. Returns what was written. Raises
+    InputError for another ending, what is no label image, an image that does not fit, and a place that cannot
+    be written.
     """
     ending = path.suffix.lower()
     if ending in files.TIFF_ENDINGS:
         return files.write_labels(path, labels, axes=axes, pixel_size=pixel_size, z_step=z_step)
-    labels, axes = _check(labels), axes or default_axes(labels.ndim)
+    _check_shape(labels)
+    axes = axes or default_axes(labels.ndim)
     if ending == ENDINGS["zarr"]:
-        if is_zarr(path) and not read_multiscale(path).is_labels:
-            return zarr_labels.add_labels(path, labels)
-        return zarr_labels.write_label_image(path, labels, axes, pixel_size=pixel_size, z_step=z_step)
+        if _is_image(path):
+            return zarr_labels.add_labels(path, labels, on_part=on_part)
+        size, step = pixel_size, z_step
+        return zarr_labels.write_label_image(
+            path, labels, axes, pixel_size=size, z_step=step, on_part=on_part
+        )
+    labels = _check_values(labels)
     if ending == ENDINGS["csv"]:
         content = encode_table(tabulate(labels, axes, pixel_size=pixel_size, image=image))
     elif ending == ENDINGS["rois"]:
@@ -87,37 +96,47 @@ def export_labels(
 
 
 def export_files(
-    paths: Sequence[Path], output: Path, form: str, images: Path | None = None
+    paths: Sequence[Path],
+    output: Path | None,
+    form: str,
+    images: Path | None = None,
+    report: Report = lambda progress: None,
 ) -> Iterator[Exported]:
     """Write label files into the folder `output` in a format of `ENDINGS`, each under its own stem.
 
     `images` is a folder with images of the same stems, which tell the axes, the pixel size where the labels
-    do not, and the brightness for tables. A file that cannot be exported does not stop the rest. Raises
-    InputError for an unknown format, two files of one stem, and where the only file cannot be exported.
+    do not, and the brightness for tables. Without `output`, OME-Zarr labels go into those images. A file that
+    cannot be exported does not stop the rest. Raises InputError for an unknown format, two files of one stem,
+    no folder to write to, and where the only file cannot be exported.
     """
     if form not in ENDINGS:
         raise InputError(f"There is no format '{form}': choose one of {', '.join(ENDINGS)}.")
+    if output is None and (form != "zarr" or images is None):
+        raise InputError("There is no folder for the files: name one, or for zarr the OME-Zarr images.")
     found = files.list_images(paths)
     stems: dict[str, Path] = {}
     for path in found:
         if (other := stems.setdefault(files.stem_of(path), path)) is not path:
             raise InputError(f"{other} and {path} would be written to the same file: rename one of them.")
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        if output is not None:
+            output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output} cannot be made ({error.strerror}): choose another folder.") from error
     for path in found:
         try:
-            yield _export_file(path, output, ENDINGS[form], images)
+            yield _export_file(path, output, ENDINGS[form], images, report)
         except InputError as error:
             if len(found) == 1:
                 raise
             yield Exported(path, error=str(error))
 
 
-def _export_file(labels: Path, output: Path, ending: str, images: Path | None) -> Exported:
+def _export_file(
+    labels: Path, output: Path | None, ending: str, images: Path | None, report: Report
+) -> Exported:
     said = files.read_calibration(labels)
-    array = files.read_labels(labels)
+    array = _open_labels(labels) if ending == ENDINGS["zarr"] else files.read_labels(labels)
     image = _find_image(labels, images) if images else None
     axes = said.axes if set(said.axes) <= set("TZYX") else default_axes(array.ndim)
     if image:
@@ -129,24 +148,57 @@ def _export_file(labels: Path, output: Path, ending: str, images: Path | None) -
             )
         axes = grid.label_axes
     told: list[Calibration] = [said, *([image] if image else [])]
-    target = output / f"{files.stem_of(labels)}{ending}"
-    if ending == ENDINGS["zarr"] and (output / f"{files.stem_of(labels)}.ome{ending}").exists():
-        target = output / f"{files.stem_of(labels)}.ome{ending}"
+
+    def on_part(done: int, total: int) -> None:
+        report(Progress(done / total, f"{labels.name}: part {done + 1} of {total}"))
+
     written = export_labels(
-        target,
+        _name_target(labels, output, ending, image),
         array,
         axes=axes,
         pixel_size=next((c.pixel_size for c in told if c.pixel_size), None),
         z_step=next((c.z_step for c in told if c.z_step), None),
         image=image,
+        on_part=on_part,
     )
-    return Exported(labels, written, int(np.unique(array[array > 0]).size))
+    return Exported(labels, written, _count_cells(array))
 
 
-def _check(labels: NDArray[Any]) -> NDArray[np.int32]:
-    labels = as_labels(labels)
-    if labels.ndim < 2 or labels.size == 0:
+def _open_labels(path: Path) -> Any:
+    """Return labels, lazy where they are OME-Zarr."""
+    pixels = files.read_image(path).data if is_zarr(path) else None
+    return pixels if pixels is not None and pixels.dtype.kind in "iub" else files.read_labels(path)
+
+
+def _name_target(labels: Path, output: Path | None, ending: str, image: ImageFile | None) -> Path:
+    stem = files.stem_of(labels)
+    if output is None:
+        assert image is not None
+        if not _is_image(image.path):
+            raise InputError(f"{image.path.name} is no OME-Zarr image: name a folder for its labels instead.")
+        return image.path
+    ome = output / f"{stem}.ome{ending}"
+    return ome if ending == ENDINGS["zarr"] and ome.exists() else output / f"{stem}{ending}"
+
+
+def _is_image(path: Path) -> bool:
+    return is_zarr(path) and not read_multiscale(path).is_labels
+
+
+def _count_cells(labels: Any) -> int:
+    ids = np.zeros(0, np.int64)
+    for part in zarr_labels.plan_parts(labels.shape):
+        ids = np.union1d(ids, np.asarray(labels[part]))
+    return int(np.count_nonzero(ids))
+
+
+def _check_shape(labels: Any) -> None:
+    if labels.ndim < 2 or 0 in labels.shape:
         raise InputError(f"Labels of shape {labels.shape} cannot be written: they need at least one plane.")
+
+
+def _check_values(labels: NDArray[Any]) -> NDArray[np.int32]:
+    labels = as_labels(labels)
     if labels.min() < 0:
         raise InputError("A label is negative: give every cell a number above 0.")
     return labels

@@ -46,15 +46,12 @@ class PlaneSource:
 
 def open_plane(image: Any, grid: PlaneGrid, index: Index, channel: Channels) -> PlaneSource:
     """Return a plane whose windows are read as they are asked for; several channels become their mean."""
-    picked = grid.pick_channels(channel)
     shape = plane_shape(grid)
 
     def read(box: Box) -> NDArray[Any]:
-        if not picked:
-            return _read_window(image, grid, index, box, None)
-        return np.concatenate([_read_window(image, grid, index, box, number) for number in picked], -1)
+        return read_window(image, grid, index, box, channel)
 
-    if len(picked) < 2:
+    if len(grid.pick_channels(channel)) < 2:
         return PlaneSource(shape, read)
     limits = survey_plane(read, shape).limits
     return PlaneSource(shape, lambda box: rescale(read(box), limits).mean(-1, keepdims=True))
@@ -64,6 +61,15 @@ def plane_shape(grid: PlaneGrid) -> Shape:
     """Return the sizes of Y and X, in the order of the image's axes."""
     rows, columns = (size for axis, size in zip(grid.axes, grid.shape, strict=True) if axis in "YX")
     return rows, columns
+
+
+def read_window(image: Any, grid: PlaneGrid, index: Index, box: Box, channel: Channels) -> NDArray[Any]:
+    """Return the pixels (Y, X, C) of a window of a plane: the channels picked, for None those that it has.
+
+    RGB becomes grey then. Raises InputError where they cannot be read.
+    """
+    picked: list[int | None] = [*grid.pick_channels(channel)] or [None]
+    return np.concatenate([_read_window(image, grid, index, box, number) for number in picked], -1)
 
 
 def _read_window(image: Any, grid: PlaneGrid, index: Index, box: Box, channel: int | None) -> NDArray[Any]:

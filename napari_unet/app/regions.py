@@ -24,14 +24,19 @@ from napari_unet.app.region import Region, check_size, find_known, read_region
 from napari_unet.app.region_jobs import Outline
 from napari_unet.app.runner import Activity, Run, Runner
 from napari_unet.app.worker import Worker
+from napari_unet.app.zarr_image import is_zarr
+from napari_unet.app.zarr_labels import add_labels
 from napari_unet.core.axes import Channels, Index
 from napari_unet.core.blocks import Box
 from napari_unet.core.corrections import Review
 from napari_unet.core.errors import InputError
+from napari_unet.core.progress import Cancelled, Progress
 
 _HIGHEST, _WRITTEN = "highest_cell", "written"
 
 Cut = Callable[[Region, NDArray[Any]], object]
+Shown = tuple[list[Any], int]
+"""The levels of cells on the disk, and how many steps can be taken back."""
 
 
 class Regions:
@@ -53,11 +58,15 @@ class Regions:
     ) -> None:
         self._project, self._worker, self._runner, self._images = project, worker, runner, images
         self._model = model
-        self._written: set[str] = set()
+        self._steps: dict[str, int] = {}
 
     def has_cells(self, key: str) -> bool:
         """Whether the cells of a large image are on the disk and shown."""
-        return key in self._written
+        return key in self._steps
+
+    def can_take_back(self, key: str) -> bool:
+        """Whether cells of a region were put into those of a large image."""
+        return self._steps.get(key, 0) > 0
 
     def cut(self, image: OpenImage, plane: Index, box: Box, then: Cut) -> None:
         """Read what is seen of a plane of a large image, then call `then(region, pixels)`.
@@ -178,41 +187,100 @@ class Regions:
         run = self._runner.begin(Activity.SEGMENTING, f"Putting the cells into '{large.name}'")
         cells = _cells_of(large)
 
-        def work() -> list[Any]:
+        def work() -> Shown:
             highest = large.record.context.get(_HIGHEST)
             large.record.remember(**{_HIGHEST: cells.write(region, review.labels, highest)})
             image.record.remember(**{_WRITTEN: True})
-            return cells.open_levels()
+            return _look_at(cells)
 
         said = f"The cells of '{image.name}' are in those of '{large.name}' now: {cells.path}."
         self._runner.later(work, partial(self._show, run, large, said), run=run)
+
+    def take_back(self, image: OpenImage | None) -> None:
+        """Put back what was there before the last `write` into a large image, or into that of a region."""
+        large = self.find_large(image)
+        if large is None or self._runner.run is not None or not self.can_take_back(large.key):
+            return
+        run = self._runner.begin(Activity.SEGMENTING, f"Taking cells back out of '{large.name}'")
+        cells = _cells_of(large)
+
+        def work() -> tuple[str, Shown]:
+            place = cells.take_back()
+            if place not in cells.list_places():
+                for region, record in self._find_regions(large.key):
+                    if region.select(large.grid.label_axes) == place:
+                        record.remember(**{_WRITTEN: False})
+            where = ", ".join(f"{span.start}:{span.stop}" for span in place)
+            return f"The cells of '{large.name}' at [{where}] are as they were before.", _look_at(cells)
+
+        self._runner.later(work, lambda done: self._show(run, large, *done), run=run)
+
+    def add_to_image(self, image: OpenImage | None) -> None:
+        """Write the cells of a large OME-Zarr image, as they are on the disk, into the image's own labels."""
+        if image is None or self._runner.run is not None or not self.can_add_to_image(image):
+            return
+        run = self._runner.begin(Activity.SEGMENTING, f"Writing the cells into '{image.name}'")
+        cells, path = _cells_of(image), Path(image.source.path or "")
+
+        def on_part(done: int, total: int) -> None:
+            if run.cancelled:
+                raise Cancelled
+            progress = Progress(
+                done / total, f"Writing the cells into {path.name}: part {done + 1} of {total}"
+            )
+            self._runner.post(lambda: self._runner.progress.emit(progress))
+
+        def work() -> str:
+            try:
+                written = add_labels(path, cells.open_levels()[0], on_part=on_part)
+            except Cancelled:
+                return "Stopped. Everything is as it was before."
+            return f"The cells of '{image.name}' are in the image itself now, as its labels: {written}."
+
+        def finish(said: str) -> None:
+            self._runner.end(run)
+            self._runner.say(said)
+
+        self._runner.later(work, finish, run=run)
+
+    def can_add_to_image(self, image: OpenImage) -> bool:
+        """Whether an image has cells on the disk and can take them as labels of its own."""
+        path = image.source.path
+        return self.has_cells(image.key) and path is not None and is_zarr(Path(path))
+
+    def find_large(self, image: OpenImage | None) -> OpenImage | None:
+        """Return the open image that a region was cut from, or a large image itself."""
+        if image is None or image.is_large:
+            return image
+        return self._images.get(image.source.region.image) if image.source.region is not None else None
 
     def show_cells(self, image: OpenImage) -> None:
         """Show the cells of a large image if they are on the disk."""
         cells = _cells_of(image)
 
-        def finish(levels: list[Any]) -> None:
-            if levels:
-                self._show(None, image, "", levels)
+        def finish(shown: Shown | None) -> None:
+            if shown is not None:
+                self._show(None, image, "", shown)
 
-        self._runner.later(lambda: cells.open_levels() if cells.exist else [], finish)
+        self._runner.later(lambda: _look_at(cells) if cells.exist else None, finish)
 
-    def _show(self, run: Run | None, image: OpenImage, said: str, levels: list[Any]) -> None:
+    def _show(self, run: Run | None, image: OpenImage, said: str, shown: Shown) -> None:
+        levels, self._steps[image.key] = shown
         self._runner.end(run)
-        self._written.add(image.key)
         if image.key in self._images:
             self.cells_written.emit(image.key, levels)
         if said:
             self._runner.say(said)
         self._runner.changed.emit()
 
-    def _put_back(self, image: OpenImage, cells: DiskCells, highest: int) -> list[Any]:
+    def _put_back(self, image: OpenImage, cells: DiskCells, highest: int) -> Shown:
+        cells.forget_steps()
         for region, record in self._find_regions(image.key):
             review = record.load_review() if record.context.get(_WRITTEN) else None
             if review is not None:
                 highest = cells.write(region, review.labels, highest)
         image.record.remember(**{_HIGHEST: highest})
-        return cells.open_levels()
+        return _look_at(cells)
 
     def _find_regions(self, key: str) -> Iterator[tuple[Region, ImageRecord]]:
         """Find the regions of an image that have been segmented."""
@@ -228,3 +296,7 @@ class Regions:
 
 def _cells_of(image: OpenImage) -> DiskCells:
     return DiskCells(image.record.folder, image.name, image.grid)
+
+
+def _look_at(cells: DiskCells) -> Shown:
+    return cells.open_levels(), len(cells.steps)

@@ -45,7 +45,7 @@ class Settings(BaseModel):
 
 
 class Record(BaseModel):
-    """What finished labels were made of (`image` is a SHA-256), and what came out of it."""
+    """What finished labels were made of (`image` is a SHA-256), what came out of it, what was said of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,6 +54,7 @@ class Record(BaseModel):
     cells: int
     seconds: float
     worker: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Outcome:
     """What became of an image file: a row of the results table.
 
     `kept` was finished before, with these `seconds` and this `worker`: by an earlier batch, or by a process
-    that died before it could say so. `waiting` is what a batch that ended early did not come to.
+    that died before it could say so. `waiting` is what a batch that ended early did not come to. `notes` are
+    sentences about the image, such as that its pixel size is not borne out by its cells.
     """
 
     file: Path
@@ -90,6 +92,7 @@ class Outcome:
     worker: str | None = None
     status: Literal["done", "kept", "failed", "waiting"] = "waiting"
     error: str | None = None
+    notes: str = ""
 
 
 def segment_file(task: Task) -> Outcome:
@@ -105,11 +108,11 @@ def segment_file(task: Task) -> Outcome:
         digest = hash_image(task.image)
         record = _read_record(task.record)
         if record and (record.image, record.settings) == (digest, task.settings) and _is_there(task):
-            return Outcome(task.image, record.cells, record.seconds, record.worker, "kept")
+            return _tell(task, record, "kept")
         # Lazy pixels would otherwise be read by further tasks of the cluster, which this one keeps waiting.
         with _one_at_a_time, dask.config.set(scheduler="synchronous"):
             file = read_image(task.image)
-            labels = _segment(task, file)
+            labels, notes = _segment(task, file)
     except (InputError, OSError, MemoryError) as error:
         return Outcome(task.image, worker=name_process(), status="failed", error=_explain(error, task.image))
     made = Record(
@@ -118,9 +121,15 @@ def segment_file(task: Task) -> Outcome:
         cells=count_cells(labels),
         seconds=round(perf_counter() - start, 3),
         worker=name_process(),
+        notes=tuple(notes),
     )
     _write(task, file, labels, made)
-    return Outcome(task.image, made.cells, made.seconds, made.worker, "done")
+    return _tell(task, made, "done")
+
+
+def _tell(task: Task, made: Record, status: Literal["done", "kept"]) -> Outcome:
+    notes = " ".join(made.notes)
+    return Outcome(task.image, made.cells, made.seconds, made.worker, status, notes=notes)
 
 
 def _is_there(task: Task) -> bool:
@@ -148,7 +157,7 @@ def name_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _segment(task: Task, file: ImageFile) -> Labels:
+def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str]]:
     settings = task.settings
     request: dict[str, Any] = {
         "image": file.data,
@@ -165,8 +174,7 @@ def _segment(task: Task, file: ImageFile) -> Labels:
         raise InputError(
             f"{name_process()} has another model in {task.model}: give all workers the same file."
         )
-    labels: Labels = result["labels"]
-    return labels
+    return result["labels"], result["notes"]
 
 
 def _write(task: Task, file: ImageFile, labels: Labels, made: Record) -> None:

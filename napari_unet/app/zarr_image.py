@@ -142,11 +142,10 @@ def list_labels(image: Path) -> list[str]:
     with reading(image, KIND):
         import zarr
 
-        if not (image / LABELS).is_dir():
-            return []
-        attributes: dict[str, Any] = zarr.open_group(
-            image / LABELS, mode="r", use_consolidated=False
-        ).attrs.asdict()
+        folder = image / LABELS
+        if not any((folder / mark).is_file() for mark in _MARKS):
+            return []  # none, or what a process that was killed has left
+        attributes: dict[str, Any] = zarr.open_group(folder, mode="r", use_consolidated=False).attrs.asdict()
         return [str(name) for name in attributes.get("ome", attributes).get("labels", [])]
 
 

@@ -1,27 +1,25 @@
 """Labels in OME-Zarr: beside the image that they belong to, or on their own.
 
-A group of labels is written under a temporary name and renamed when it is complete. Nothing of the image is
-ever opened for writing; the list of labels is the only file that others share.
+All are written part by part, so that labels, like images, may be bigger than memory. Nothing of an image is
+ever opened for writing.
 """
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import itertools
-import json
-import secrets
+import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.app.atomic import TEMPORARY, replace, sync_folder, write_file
 from napari_unet.app.reading import reading
+from napari_unet.app.zarr_group import add_to_list, create_group, is_ours, replacing, writing
 from napari_unet.app.zarr_image import KIND, LABELS, is_zarr, read_multiscale
-from napari_unet.core.corrections import Labels
+from napari_unet.core.corrections import Labels, as_labels
 from napari_unet.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,21 +30,30 @@ WIDE = 4096
 """Pixels of a side from which labels have coarser levels, to be shown while they are zoomed out."""
 _TYPES = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
 
+Place = tuple[slice, ...]
+OnPart = Callable[[int, int], object]
+"""Is told how many parts are written, and of how many; what it raises ends the work."""
 
-def add_labels(image: Path, labels: Labels, name: str = "cells") -> Path:
+
+def _ignore(done: int, total: int) -> None:
+    pass
+
+
+def add_labels(image: Path, labels: Any, name: str = "cells", on_part: OnPart = _ignore) -> Path:
     """Write labels into the `labels` group of an OME-Zarr image, in its version and at all its levels.
 
-    `labels` (int32) has the image's shape without the channels; labels of the same name are replaced. Returns
-    the folder of the labels. Raises InputError where the shape differs, the folder is no OME-Zarr image, or
-    it cannot be written; then the old labels are still there.
+    `labels` are whole numbers of the image's shape without the channels, in memory or lazy: each pixel is
+    read once, and no more than a part at a time. Labels of the same name are replaced if this package has
+    written them. Returns the folder of the labels. Raises InputError where they are others', where the
+    shape differs, the folder is no OME-Zarr image, labels cannot be read, or nothing can be written; then,
+    and whatever `on_part` raises, the old labels are still there.
     """
     multiscale = read_multiscale(image)
     with reading(image, KIND):
         shapes = [multiscale.open_level(n).shape for n in range(len(multiscale.levels))]
-        chunks = multiscale.open_level(0).chunks
     kept = [axis for axis, letter in enumerate(multiscale.axes) if letter != "C"]
     sizes = [tuple(shape[axis] for axis in kept) for shape in shapes]
-    if labels.shape != sizes[0]:
+    if tuple(labels.shape) != sizes[0]:
         raise InputError(f"{image.name} needs labels of shape {sizes[0]}, not {labels.shape}: give its own.")
     metadata = {
         "name": name,
@@ -59,17 +66,20 @@ def add_labels(image: Path, labels: Labels, name: str = "cells") -> Path:
     outer = _keep({"coordinateTransformations": multiscale.transformations}, kept)
     if outer:
         metadata["coordinateTransformations"] = outer
-    group = image / LABELS
-    with _writing(image):
+    group = multiscale.folder / LABELS
+    if (group / name).exists() and not is_ours(group / name):
+        raise InputError(
+            f"{image.name} has labels '{name}' that another program wrote: rename or delete {group / name}."
+        )
+    with writing(image):
         is_new = not group.exists()
         try:
             group.mkdir(exist_ok=True)
-            with _replacing(group / name) as folder:
-                block = tuple(min(chunks[axis], _BLOCK) for axis in kept)
+            with replacing(group / name) as folder:
                 form = multiscale.zarr_format
-                for array in _create_group(folder, sizes, block, metadata, form, source="../../"):
-                    array[...] = _shrink(labels, array.shape)
-            _list_labels(group, name, multiscale.zarr_format)
+                levels = create_group(folder, sizes, _plan_block(sizes[0]), metadata, form, source="../../")
+                _fill(levels, labels, on_part)
+            add_to_list(group, name, multiscale.zarr_format)
         except BaseException:
             if is_new:
                 shutil.rmtree(group, ignore_errors=True)
@@ -79,20 +89,22 @@ def add_labels(image: Path, labels: Labels, name: str = "cells") -> Path:
 
 def write_label_image(
     path: Path,
-    labels: Labels,
+    labels: Any,
     axes: str,
     *,
     pixel_size: float | None = None,
     z_step: float | None = None,
+    on_part: OnPart = _ignore,
 ) -> Path:
-    """Write labels on their own as an OME-Zarr 0.5 label image of one level; lengths are in micrometres.
+    """Write labels on their own as an OME-Zarr 0.5 label image; lengths are in micrometres.
 
-    Replaces a label image of that name, and nothing else. Returns `path`. Raises InputError where something
-    else has that name, or it cannot be written; then what was there still is.
+    They are read as by `add_labels`. Replaces a label image of that name, and nothing else. Returns `path`.
+    Raises InputError where something else has that name, or it cannot be written; then what was there still
+    is.
     """
     size, step = pixel_size, z_step
     with fill_label_image(path, labels.shape, axes, pixel_size=size, z_step=step) as array:
-        array[...] = labels
+        _fill([array], labels, on_part)
     return path
 
 
@@ -125,12 +137,12 @@ def fill_label_image(
         transformation = {"type": "scale", "scale": scale}
         datasets.append({"path": str(number), "coordinateTransformations": [transformation]})
     metadata = {"name": path.stem, "axes": entries, "datasets": datasets}
-    with _writing(path), _replacing(path) as folder:
+    with writing(path), replacing(path) as folder:
         block = tuple(min(n, _BLOCK) if a in "YX" else 1 for a, n in zip(axes, shape, strict=True))
-        levels = _create_group(folder, shapes, block, metadata, 3, source=None)
+        levels = create_group(folder, shapes, block, metadata, 3, source=None)
         yield levels[0]
         if len(levels) > 1:
-            for place in _plan_places(shape, axes):
+            for place in plan_parts(shape, block):
                 refill_levels(levels, axes, place)
 
 
@@ -169,49 +181,55 @@ def _plan_levels(shape: tuple[int, ...], axes: str) -> list[tuple[int, ...]]:
     return shapes
 
 
-def _plan_places(shape: tuple[int, ...], axes: str) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into parts that fit into memory, at even rows and columns."""
-    steps = [WIDE if axis in "YX" else 1 for axis in axes]
-    ranges = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
-    for corner in itertools.product(*ranges):
-        at = zip(corner, steps, shape, strict=True)
-        yield tuple(slice(start, min(start + step, size)) for start, step, size in at)
-
-
-def _create_group(
-    folder: Path,
-    shapes: list[tuple[int, ...]],
-    block: tuple[int, ...],
-    metadata: dict[str, Any],
-    zarr_format: Literal[2, 3],
-    source: str | None,
-) -> list[zarr.Array[Any]]:
-    """Create the arrays of a label image, full of zeros."""
-    import zarr
-
-    about: dict[str, Any] = {"source": {"image": source}} if source else {}
-    attributes: dict[str, Any]
-    if zarr_format == 2:
-        attributes = {
-            "multiscales": [{"version": "0.4", **metadata}],
-            "image-label": {"version": "0.4", **about},
-        }
-    else:
-        attributes = {"ome": {"version": "0.5", "multiscales": [metadata], "image-label": about}}
-    group = zarr.create_group(folder, zarr_format=zarr_format, attributes=attributes)
-    names = [entry["name"] for entry in metadata["axes"]]
-    return [
-        group.create_array(
-            str(number),
-            shape=shape,
-            dtype=np.int32,
-            chunks=tuple(min(size, n) for size, n in zip(block, shape, strict=True)),
-            fill_value=0,
-            chunk_key_encoding={"name": "v2" if zarr_format == 2 else "default", "separator": "/"},
-            dimension_names=names if zarr_format == 3 else None,
-        )
-        for number, shape in enumerate(shapes)
+def plan_parts(shape: tuple[int, ...], block: tuple[int, ...] | None = None) -> list[Place]:
+    """Cut an array into parts of whole blocks, of at most WIDE x WIDE px or one block."""
+    block = block or (1,) * len(shape)
+    steps, room = [], WIDE**2 // math.prod(block)
+    for size, side in zip(reversed(shape), reversed(block), strict=True):
+        times = max(1, min(room, WIDE // side, math.ceil(size / side)))
+        steps.append(times * side)
+        room //= times
+    steps.reverse()
+    spans = [
+        [slice(start, min(start + step, size)) for start in range(0, size, step)]
+        for size, step in zip(shape, steps, strict=True)
     ]
+    return list(itertools.product(*spans))
+
+
+def _plan_block(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the blocks of labels of a shape: wide planes one by one, several of small ones together."""
+    block, room = [], _BLOCK**2
+    for size in reversed(shape):
+        block.append(max(1, min(size, _BLOCK, room)))
+        room //= block[-1]
+    return tuple(reversed(block))
+
+
+def _fill(levels: Sequence[zarr.Array[Any]], labels: Any, on_part: OnPart) -> None:
+    """Write labels into all levels; each has the label at the centre of its pixels, so no ids are mixed."""
+    finest = levels[0]
+    places = plan_parts(finest.shape, finest.chunks)
+    for done, place in enumerate(places):
+        on_part(done, len(places))
+        part = as_labels(np.asarray(labels[place]))
+        if part.min() < 0:
+            raise InputError("A label is negative: give every cell a number above 0.")
+        finest[place] = part
+        for coarser in levels[1:]:
+            _shrink(part, place, finest.shape, coarser)
+
+
+def _shrink(part: Labels, place: Place, shape: tuple[int, ...], coarser: zarr.Array[Any]) -> None:
+    target, picked = [], []
+    for span, size, fewer in zip(place, shape, coarser.shape, strict=True):
+        centres = ((np.arange(fewer) + 0.5) * size / fewer).astype(np.int64)
+        first, last = map(int, np.searchsorted(centres, [span.start, span.stop]))
+        target.append(slice(first, last))
+        picked.append(centres[first:last] - span.start)
+    values = part[np.ix_(*picked)]
+    if values.size:
+        coarser[tuple(target)] = values
 
 
 def _keep(level: dict[str, Any], kept: list[int]) -> list[dict[str, Any]]:
@@ -223,67 +241,3 @@ def _keep(level: dict[str, Any], kept: list[int]) -> list[dict[str, Any]]:
         }
         for entry in level.get("coordinateTransformations", ())
     ]
-
-
-def _shrink(labels: Labels, shape: tuple[int, ...]) -> Labels:
-    """Return labels of a smaller shape, each the one at its centre: ids are never mixed."""
-    nearest = [
-        ((np.arange(n) + 0.5) * m / n).astype(np.int64) for n, m in zip(shape, labels.shape, strict=True)
-    ]
-    return labels[np.ix_(*nearest)]
-
-
-def _list_labels(group: Path, name: str, zarr_format: int) -> None:
-    """Add a name to the list of labels, and make the list where there is none."""
-    file = group / (".zattrs" if zarr_format == 2 else "zarr.json")
-    content = json.loads(file.read_bytes()) if file.exists() else {}
-    if zarr_format == 2:
-        if not (group / ".zgroup").exists():
-            write_file(group / ".zgroup", json.dumps({"zarr_format": 2}).encode())
-        listing = content
-    else:
-        content = {"zarr_format": 3, "node_type": "group", "attributes": {}} | content
-        listing = content["attributes"].setdefault("ome", {"version": "0.5"})
-    names = listing.setdefault("labels", [])
-    if name not in names:
-        names.append(name)
-        write_file(file, json.dumps(content, indent=2).encode())
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Give a name to write a folder under; it then takes the place of `target`, or vanishes if that fails."""
-    mark = f"{secrets.token_hex(4)}{TEMPORARY}"
-    new, old = target.with_name(f".{target.name}.{mark}"), target.with_name(f".{target.name}.old.{mark}")
-    try:
-        yield new
-        if target.exists():
-            replace(target, old)
-        try:
-            replace(new, target)
-        except BaseException:
-            if old.exists():
-                replace(old, target)
-            raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    sync_folder(target.parent)
-    for left in target.parent.glob(
-        f".{glob.escape(target.name)}.*{TEMPORARY}"
-    ):  # `old`, and after a crash more
-        shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise InputError(
-            f"{path.name} needs the package zarr: install it with pip install 'napari-unet[zarr]'."
-        ) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"{path} cannot be written ({reason}): choose another place or make room."
-        ) from error

@@ -173,11 +173,13 @@ class BatchView(QWidget):
         self.files.show_outcomes(outcomes)
 
     def _explain_selected(self) -> None:
-        """Say why an image failed that is selected."""
+        """Say why an image failed that is selected, or what else there is to say about it."""
         if not self.session.running:
             chosen = [self.session.outcomes[file] for file in self.files.selected]
             if len(chosen) == 1 and chosen[0].error:
                 self.session.refuse(chosen[0].error)
+            elif len(chosen) == 1 and chosen[0].notes:
+                self.session.say(f"{chosen[0].file.name}: {chosen[0].notes}")
         self.refresh()
 
     def _greet(self) -> str:

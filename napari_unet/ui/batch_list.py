@@ -45,9 +45,9 @@ class FileList(QTreeWidget):
         header = self.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(_FILE, QHeaderView.ResizeMode.Stretch)
-        for column in (_STATUS, _CELLS):
+        for column, width in ((_STATUS, 76), (_CELLS, 56)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-            header.resizeSection(column, 64)
+            header.resizeSection(column, width)
         self._items: dict[Path, QTreeWidgetItem] = {}
         self.itemDoubleClicked.connect(lambda item, _: self.open_wanted.emit(item.data(_FILE, _PATH)))
 
@@ -134,9 +134,9 @@ def _make_item(outcome: Outcome) -> QTreeWidgetItem:
 
 
 def _show_outcome(item: QTreeWidgetItem, outcome: Outcome) -> None:
-    item.setText(_STATUS, outcome.status)
+    item.setText(_STATUS, f"{outcome.status}{', note' * bool(outcome.notes)}")
     item.setText(_CELLS, "" if outcome.cells is None else str(outcome.cells))
-    item.setToolTip(_STATUS, outcome.error or _EXPLAINED[outcome.status])
+    item.setToolTip(_STATUS, outcome.error or outcome.notes or _EXPLAINED[outcome.status])
     if outcome.status == "failed":
         item.setForeground(_STATUS, QColor(ERROR))
 

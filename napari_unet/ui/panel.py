@@ -33,7 +33,8 @@ from napari_unet.ui.run import Poster, RunBar, paint_later
 from napari_unet.ui.scroll import ScrollColumn
 from napari_unet.ui.segment import SegmentStep
 from napari_unet.ui.style import PANEL, set_look
-from napari_unet.ui.tools import TOOLS, ToolBox
+from napari_unet.ui.toolbox import ToolBox
+from napari_unet.ui.tools import TOOLS
 from napari_unet.ui.walk import Walk
 
 KEYS = {
@@ -206,7 +207,7 @@ class UNetPanel(QWidget):
         self.step2.accept_place.clicked.connect(self.walk.accept)
         self.step2.mark.clicked.connect(self.mark_reviewed)
         self.step2.unmark.clicked.connect(self.unmark)
-        self.region.put_back.clicked.connect(lambda: self.session.regions.write(self.image))
+        self.region.connect_session(self.session, lambda: self.image)
         self.step2.show_reviewed.toggled.connect(self._show_overlay)
         self.step3.fine_tune.clicked.connect(self.fine_tune)
         self.step3.compare.clicked.connect(self.comparer.open)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.app.opened import OpenImage
 from napari_unet.app.region import Region
@@ -21,7 +22,7 @@ _LOOK = ("colormap", "contrast_limits", "gamma", "interpolation2d")
 
 
 class RegionBar(QWidget):
-    """Says which image the region that is shown belongs to, and has the button that puts its cells there."""
+    """Says where the cells of a large image are, and has the buttons that put them there and elsewhere."""
 
     def __init__(self) -> None:
         super().__init__(objectName="region")
@@ -30,24 +31,51 @@ class RegionBar(QWidget):
         self.put_back.setToolTip(
             "Write the cells of this region, as they are now, into those of the whole image"
         )
+        self.take_back = QPushButton("Take back", objectName="take_back")
+        self.take_back.setToolTip(
+            "Take out of the whole image again what was put in last; the region keeps its cells"
+        )
+        self.add_to_image = QPushButton("Save cells into the image", objectName="add_to_image")
+        self.add_to_image.setToolTip(
+            "Write the cells of the whole image into its own file, as labels that other programs find there"
+        )
+        row = QHBoxLayout()
+        row.addWidget(self.put_back, 1)
+        row.addWidget(self.add_to_image, 1)
+        row.addWidget(self.take_back)
         column = QVBoxLayout(self)
         column.setContentsMargins(9, 4, 9, 4)
         column.addWidget(self.words)
-        column.addWidget(self.put_back)
+        column.addLayout(row)
         self.hide()
 
+    def connect_session(self, session: Session, find_image: Callable[[], OpenImage | None]) -> None:
+        """Let the buttons work on the image that `find_image` returns."""
+        regions = session.regions
+        self.put_back.clicked.connect(lambda: regions.write(find_image()))
+        self.take_back.clicked.connect(lambda: regions.take_back(find_image()))
+        self.add_to_image.clicked.connect(lambda: regions.add_to_image(find_image()))
+
     def show_image(self, session: Session, image: OpenImage | None) -> None:
-        """Show what can be done with the cells of an image, if it is a region of an open one."""
-        region = image.source.region if image is not None else None
-        large = session.images.get(region.image) if region is not None else None
-        self.setVisible(large is not None)
+        """Show what can be done with the cells of a region of an open image, or of such an image."""
+        regions = session.regions
+        large = regions.find_large(image) if image is not None else None
+        has_cells = large is not None and regions.has_cells(large.key)
+        self.setVisible(large is not None and (has_cells or large is not image))
         if image is None or large is None:
             return
-        has_cells = session.regions.has_cells(large.key)
-        more = "" if has_cells else " Segment all of it to put these cells there."
-        self.words.say(f"A region of '{large.name}'.{more}")
-        self.put_back.setVisible(has_cells)
-        self.put_back.setEnabled(session.run is None and image.review is not None)
+        if large is image:
+            self.words.say(f"The cells of all of '{large.name}' are in the project folder.")
+        else:
+            more = "" if has_cells else " Segment all of it to put these cells there."
+            self.words.say(f"A region of '{large.name}'.{more}")
+        idle = session.run is None
+        self.put_back.setVisible(has_cells and large is not image)
+        self.put_back.setEnabled(idle and image.review is not None)
+        self.add_to_image.setVisible(large is image and regions.can_add_to_image(image))
+        self.add_to_image.setEnabled(idle)
+        self.take_back.setVisible(has_cells)
+        self.take_back.setEnabled(idle and regions.can_take_back(large.key))
 
 
 class Scopes:

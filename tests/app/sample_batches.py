@@ -26,6 +26,8 @@ def segment_files(request, report, cancelled):
         outcome = Outcome(file, 3, 0.1, "here:1", "done")
         if file.stem == "broken":
             outcome = Outcome(file, status="failed", error="broken.tif is damaged.")
+        if file.stem == "odd":
+            outcome = Outcome(file, 3, 0.1, "here:1", "done", notes="Its pixels are odd.")
         outcomes.append(outcome)
         report(Progress(news=(outcome,)))
     return outcomes

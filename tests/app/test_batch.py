@@ -25,6 +25,7 @@ from napari_unet.app.batch import TABLE, plan_batch, run_batch
 from napari_unet.app.batch_job import Order, segment_files
 from napari_unet.app.cluster import check_versions, join_cluster, plan_threads, start_cluster
 from napari_unet.app.export import export_labels
+from napari_unet.app.jobs import JOBS
 from napari_unet.app.task import Settings, Task, hash_image, segment_file
 from napari_unet.cli import main
 from napari_unet.core.errors import InputError
@@ -175,6 +176,43 @@ def test_the_command_names_a_broken_file_and_goes_on(
     np.testing.assert_array_equal(
         tifffile.imread(output / "lazy.tif"), tifffile.imread(output / "field00.tif")
     )
+
+
+def test_what_is_to_be_said_of_images_is_in_records_the_table_and_at_the_end(
+    make_images, tiny_model, threads, write_ome_zarr, bright_squares, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("napari_unet.app.large.LARGE", 64 * 80)
+    images, output = make_images(2), tmp_path / "out"
+    write_ome_zarr(images / "plate.zarr", np.tile(bright_squares[0], (2, 2)), "YX")
+    words = ["batch", images, "--output", output, "--model", tiny_model, "--scheduler", threads, "--json"]
+    for status in ("done", "kept"):
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        assert not ended.value.code
+        said = capsys.readouterr()
+        notes = {Path(row["file"]).stem: row["notes"] for row in json.loads(said.out)["results"]}
+        assert "of memory" in notes["plate"]
+        assert notes == {"field00": "", "field01": "", "plate": notes["plate"]}
+        assert {stem: row["notes"] for stem, row in read_table(output).items()} == notes
+        assert said.err.rstrip().endswith(f"plate.zarr: {notes['plate']}")
+        assert [notes["plate"]] == json.loads((output / "plate.json").read_text())["notes"]
+        assert read_table(output)["plate"]["status"] == status
+
+
+def test_a_pixel_size_that_is_not_borne_out_is_noted(make_images, tiny_model, tmp_path, monkeypatch):
+    def segment(request, report, cancelled):
+        result = JOBS["segment"](request, report, cancelled)
+        return result | {"notes": [f"Pixels of {request['pixel_size']} um are too large."]}
+
+    monkeypatch.setattr("napari_unet.app.task.JOBS", {"segment": segment})
+    (task, _) = plan_batch([make_images(2)], tmp_path / "out", tiny_model, pixel_size=5.0)
+    assert segment_file(task).notes == "Pixels of 5.0 um are too large."
+    kept = segment_file(task)
+    assert (kept.status, kept.notes) == ("kept", "Pixels of 5.0 um are too large.")
+    record = json.loads(task.record.read_text())
+    del record["notes"]  # as before there were notes
+    task.record.write_text(json.dumps(record))
+    assert (segment_file(task).status, segment_file(task).notes) == ("kept", "")
 
 
 def test_a_full_disk_stops_the_batch_and_keeps_what_is_finished(

@@ -161,6 +161,14 @@ def test_the_end_is_told_in_a_sentence():
     assert is_error
     assert "5 of 8 images failed: bad0.tif, bad1.tif, bad2.tif and 2 more" in sentence
     assert "The other 3 are done" in sentence
+    odd = [Outcome(Path(f"{n}.tif"), 1, 1, "a", "done", notes="It is odd.") for n in range(5)]
+    assert describe_end([*done, *odd], Path("out"))[0].endswith(
+        f"{where} A note on 0.tif, 1.tif, 2.tif and 2 more: It is odd."
+    )
+    other = Outcome(Path("x.tif"), 1, 1, "a", "done", notes="It is large.")
+    assert describe_end([*done, *odd, other], Path("out"))[0].endswith(
+        "There are notes on 6 images: select one in the list to read its own."
+    )
     assert describe_end(failed[:1], Path("out")) == ("1 of 1 image failed: bad0.tif: No cells.", True)
 
 

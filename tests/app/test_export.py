@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
+from napari_unet.app import zarr_labels
 from napari_unet.app.export import ENDINGS, export_files, export_labels
 from napari_unet.app.files import read_calibration, read_labels, write_image, write_labels
 from napari_unet.app.geojson import read_geojson
 from napari_unet.app.rois import read_rois
+from napari_unet.cli import main
 from napari_unet.core.errors import InputError
 
 READ = {
@@ -93,6 +96,57 @@ def test_labels_go_into_the_zarr_image_that_is_there(
     assert second.written == folder.parent / "out" / "b.zarr"
     again, _ = export_files([folder], folder.parent / "out", "zarr")
     assert again.written == first.written
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_bigger_than_memory_go_into_their_images(
+    tmp_path: Path, write_ome_zarr: Callable[..., Path], version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zarr_labels, "WIDE", 64)
+    monkeypatch.setattr(zarr_labels, "_BLOCK", 16)
+    images, labels = tmp_path / "images", np.arange(200 * 170, dtype=np.int32).reshape(200, 170)
+    (tmp_path / "labels").mkdir()
+    export_labels(tmp_path / "labels" / "plate.zarr", labels)
+    image = write_ome_zarr(images / "plate.ome.zarr", np.ones((200, 170), np.uint8), "YX", version)
+    sizes: list[int] = []
+
+    def check(part: np.ndarray) -> np.ndarray:
+        sizes.append(part.size)
+        return part
+
+    monkeypatch.setattr(zarr_labels, "as_labels", check)
+    monkeypatch.setattr("napari_unet.app.files.read_labels", lambda path: pytest.fail("read as a whole"))
+    told: list[str] = []
+    (outcome,) = export_files(
+        [tmp_path / "labels"], None, "zarr", images, lambda progress: told.append(progress.message)
+    )
+    assert outcome.sentence == f"plate.zarr: {labels.max()} cells -> {image / 'labels' / 'cells'}"
+    assert max(sizes) <= 64 * 64
+    assert sum(sizes) == labels.size
+    assert told[-1] == f"plate.zarr: part {len(sizes)} of {len(sizes)}"
+    np.testing.assert_array_equal(zarr.open_array(image / "labels" / "cells" / "0")[...], labels)
+    assert read_calibration(image / "labels" / "cells").pixel_size == 0.25
+
+
+def test_the_command_needs_no_folder_but_that_of_the_images(
+    tmp_path: Path, write_ome_zarr: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    export_labels(tmp_path / "labels" / "plate.zarr", np.eye(40, dtype=np.int32))
+    image = write_ome_zarr(tmp_path / "plate.zarr", np.ones((40, 40), np.uint8), "YX")
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(tmp_path / "labels"), "--format", "zarr", "--images", str(image)])
+    assert not ended.value.code
+    assert f"plate.zarr: 1 cells -> {image / 'labels' / 'cells'}" in capsys.readouterr().err
+    np.testing.assert_array_equal(read_labels(image / "labels" / "cells"), np.eye(40))
+
+
+def test_only_zarr_goes_into_images_and_only_into_zarr(folder: Path, labels: np.ndarray) -> None:
+    with pytest.raises(InputError, match="There is no folder for the files: name one"):
+        list(export_files([folder], None, "rois", folder))
+    with pytest.raises(InputError, match="There is no folder for the files: name one"):
+        list(export_files([folder], None, "zarr"))
+    (outcome, _) = export_files([folder], None, "zarr", folder)
+    assert outcome.error == "a.tif is no OME-Zarr image: name a folder for its labels instead."
 
 
 def test_labels_of_a_zarr_image_are_exported_too(

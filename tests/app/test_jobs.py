@@ -143,9 +143,13 @@ def test_one_plane_that_bears_the_pixel_size_out_is_enough(bright, bright_square
     assert notes == []
 
 
-@pytest.mark.parametrize("own", [None, 0.5], ids=["model without pixel size", "model of 0.5 um"])
-def test_the_same_scene_has_as_many_cells_at_every_pixel_size(own):
-    scene = render_nuclei((768, 768), objects=24, radius=28.0, seed=0)
+@pytest.mark.parametrize(
+    ("side", "objects", "radius", "own"),
+    [(768, 24, 28.0, None), (768, 24, 28.0, 0.5), (768, 60, 28.0, None), (768, 120, 20.0, None)],
+    ids=["model without pixel size", "model of 0.5 um", "dense", "dense and small"],
+)
+def test_the_same_scene_has_as_many_cells_at_every_pixel_size(side, objects, radius, own):
+    scene = render_nuclei((side, side), objects=objects, radius=radius, seed=0)
     model = napari_unet.load_model("nuclei")
     model = replace(model, card=model.card.model_copy(update={"pixel_size": own}))
     counts = {}

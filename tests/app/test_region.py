@@ -1,6 +1,7 @@
 """Regions of images that are too large for a review, and what is seen of any image."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,6 +220,87 @@ def test_the_cells_of_a_region_go_back_into_all_levels_and_nowhere_else(cells, t
     [note] = cells.folder.glob("cells-*.npz")
     with np.load(note) as noted:
         np.testing.assert_array_equal(noted["before"], truth[REGION.select("ZYX")][0])
+
+
+def put(cells, side, box):
+    """Put one square cell into an otherwise empty box."""
+    region = Region(image="k", plane=(1,), box=box)
+    square = np.zeros((1, *region.shape), np.int32)
+    square[0, 2 : 2 + side, 2 : 2 + side] = 1
+    cells.write(region, square)
+    return region.select("ZYX")
+
+
+def contents(cells):
+    return [np.asarray(level) for level in cells.open_levels()]
+
+
+def assert_same(one, other):
+    for level, expected in zip(one, other, strict=True):
+        np.testing.assert_array_equal(level, expected)
+
+
+def test_what_was_put_in_is_taken_back_step_by_step(cells):
+    states, places = [contents(cells)], []
+    for number, box in enumerate([((30, 110), (50, 130)), ((61, 161), (33, 80)), ((30, 110), (50, 130))]):
+        places.append(put(cells, 5 + number, box))
+        states.append(contents(cells))
+    assert cells.list_places() == places
+    for before, place in zip(states[-2::-1], places[::-1], strict=True):
+        assert (np.asarray(cells.open_levels()[0]) != before[0]).any()
+        assert cells.take_back() == place
+        assert_same(contents(cells), before)
+    assert not cells.steps
+    assert [path.name for path in cells.folder.iterdir()] == [cells.path.name]
+    with pytest.raises(InputError, match="nothing to take back"):
+        cells.take_back()
+    put(cells, 5, ((0, 20), (0, 20)))
+    cells.take_back()
+    assert_same(contents(cells), states[0])
+
+
+@pytest.mark.parametrize("where", ["before anything", "before the notes go", "between the notes"])
+def test_taking_back_that_a_crash_has_cut_short_is_carried_out(cells, monkeypatch, where):
+    before = contents(cells)
+    put(cells, 5, ((30, 110), (50, 130)))
+    put(cells, 6, ((30, 50), (50, 60)))
+    second, gone, unlink = contents(cells), [], Path.unlink
+
+    class Crash(BaseException):
+        pass
+
+    def crash(*_args, **_options):
+        raise Crash
+
+    def unlink_once(path, missing_ok=False):
+        if gone or where == "before the notes go":
+            raise Crash
+        gone.append(path)
+        unlink(path)
+
+    with monkeypatch.context() as patched:
+        if where == "before anything":
+            patched.setattr("napari_unet.app.disk_cells.refill_levels", crash)
+        else:
+            patched.setattr(Path, "unlink", unlink_once)
+        with pytest.raises(Crash):
+            cells.take_back()
+    again = DiskCells(cells.folder, "my plate (1)", GRID)
+    assert (contents(again)[0] != second[0]).any()
+    assert len(again.steps) == 1
+    again.take_back()
+    assert_same(contents(again), before)
+
+
+def test_cells_that_are_others_by_now_are_not_taken_back(cells, truth):
+    put(cells, 5, ((30, 110), (50, 130)))
+    with fill_label_image(cells.path, GRID.label_shape, "ZYX") as array:
+        array[...] = truth
+    with pytest.raises(InputError, match="were changed by other means"):
+        cells.take_back()
+    np.testing.assert_array_equal(cells.open_levels()[0], truth)
+    cells.forget_steps()
+    assert not cells.steps
 
 
 def test_what_a_crash_has_cut_short_is_carried_out_when_the_cells_are_read(cells, monkeypatch):

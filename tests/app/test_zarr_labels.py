@@ -1,6 +1,8 @@
 """Labels written beside an OME-Zarr image, in its version, all or nothing."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,13 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_unet.app import zarr_labels
+from napari_unet.app import zarr_group, zarr_labels
 from napari_unet.app.files import read_calibration, read_labels
 from napari_unet.app.layer_data import read_layers
 from napari_unet.app.zarr_image import list_labels
 from napari_unet.app.zarr_labels import add_labels, write_label_image
 from napari_unet.core.errors import InputError
+from napari_unet.core.progress import Cancelled
 
 Write = Callable[..., Path]
 versions = pytest.mark.parametrize("version", ["0.4", "0.5"])
@@ -93,7 +96,7 @@ def test_labels_are_replaced_and_others_stay(image: Path, version: str) -> None:
 
 
 @versions
-@pytest.mark.parametrize("place", ["zarr.Array.__setitem__", "napari_unet.app.zarr_labels.replace"])
+@pytest.mark.parametrize("place", ["zarr.Array.__setitem__", "napari_unet.app.zarr_group.replace"])
 @pytest.mark.parametrize("again", [False, True])
 def test_a_full_disk_leaves_everything_as_it_was(
     image: Path, version: str, place: str, again: bool, monkeypatch: pytest.MonkeyPatch
@@ -113,18 +116,39 @@ def test_a_full_disk_leaves_everything_as_it_was(
 
 
 @versions
+@pytest.mark.parametrize("again", [False, True])
+def test_a_read_only_image_is_one_sentence(
+    image: Path, version: str, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the error that systems give: nothing is read-only to the owner of the machine, who may run this."""
+    if again:
+        add_labels(image, some_labels(3, 41, 50))
+    before, mkdir = snapshot(image), Path.mkdir
+
+    def refuse(path: Path, *args: Any, **options: Any) -> None:
+        if image in path.parents and not path.exists():
+            raise OSError(30, "Read-only file system", str(path))
+        mkdir(path, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputError, match=r"a\.zarr cannot be written \(Read-only file system\): choose"):
+        add_labels(image, np.ones((3, 41, 50), np.int32))
+    assert snapshot(image) == before
+
+
+@versions
 def test_the_old_labels_return_if_the_new_cannot_take_their_place(
     image: Path, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_labels(image, some_labels(3, 41, 50))
-    before, replace = snapshot(image), zarr_labels.replace
+    before, replace = snapshot(image), zarr_group.replace
 
     def refuse_the_new(source: Path, target: Path) -> None:
         if target.name == "cells" and ".old." not in source.name:
             raise PermissionError(13, "Permission denied")
         replace(source, target)
 
-    monkeypatch.setattr(zarr_labels, "replace", refuse_the_new)
+    monkeypatch.setattr(zarr_group, "replace", refuse_the_new)
     with pytest.raises(InputError, match="Permission denied"):
         add_labels(image, np.ones((3, 41, 50), np.int32))
     assert snapshot(image) == before
@@ -202,3 +226,121 @@ def test_image_and_labels_become_layers(image: Path, version: str) -> None:
     assert isinstance(data, np.ndarray)
     ((_, _, only),) = read_layers(image / "labels" / "cells")
     assert only == "labels"
+
+
+# Labels bigger than memory
+
+
+class Counted:
+    """Labels that are read from the disk, and note how many pixels are asked for at a time."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.shape, self.read = array, array.shape, []
+
+    def __getitem__(self, key: Any) -> Any:
+        self.read.append(int(np.prod([len(range(*k.indices(n))) for k, n in zip(key, self.shape)])))  # noqa: B905
+        return self.array[key]
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zarr_labels, "WIDE", 64)
+    monkeypatch.setattr(zarr_labels, "_BLOCK", 16)
+
+
+@versions
+@pytest.mark.parametrize("shape", [(301, 203), (3, 201, 150), (40, 20, 30)])
+def test_labels_are_written_from_disk_to_disk_in_parts(
+    tmp_path: Path, write_ome_zarr: Write, version: str, shape: tuple[int, ...], small_parts: None
+) -> None:
+    image = write_ome_zarr(tmp_path / "a.zarr", np.ones(shape, np.uint8), "ZYX"[-len(shape) :], version)
+    labels = np.random.default_rng(1).integers(0, 2**31, shape).astype(np.uint32)
+    lazy = Counted(zarr.create_array(tmp_path / "source.zarr", data=labels, chunks=(7,) * len(shape)))
+    told: list[tuple[int, int]] = []
+    path = add_labels(image, lazy, on_part=lambda done, total: told.append((done, total)))
+    assert max(lazy.read) <= 64 * 64
+    assert sum(lazy.read) == labels.size
+    assert told == [(done, len(lazy.read)) for done in range(len(told))]
+    np.testing.assert_array_equal(read_labels(path), labels)
+    for level in ("0", "1"):
+        array = zarr.open_array(path / level, mode="r")
+        assert np.prod(array.chunks) <= 16 * 16
+        nearest = [
+            ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(array.shape, shape, strict=True)
+        ]
+        np.testing.assert_array_equal(array[...], labels[np.ix_(*nearest)])
+    other = write_label_image(tmp_path / "b.zarr", lazy, "ZYX"[-len(shape) :])
+    np.testing.assert_array_equal(zarr.open_array(other / "0", mode="r")[...], labels)
+    assert max(lazy.read) <= 64 * 64
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from napari_unet.app import zarr_labels
+
+zarr_labels.WIDE = zarr_labels._BLOCK = 16
+add = zarr_labels.add_labels
+add(Path(sys.argv[1]), np.full((3, 41, 50), 5, np.int32), on_part=lambda n, all: os._exit(9) if n == 4 else 0)
+"""
+
+
+@versions
+@pytest.mark.parametrize("again", [False, True])
+def test_a_process_that_is_killed_leaves_the_labels_as_they_were(
+    image: Path, version: str, again: bool
+) -> None:
+    labels = some_labels(3, 41, 50)
+    if again:
+        add_labels(image, labels)
+    before = snapshot(image)
+    assert subprocess.run([sys.executable, "-c", KILLED, image], check=False).returncode == 9
+    after = snapshot(image)
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before)  # it was in the midst of it
+    assert list_labels(image) == ["cells"] * again
+    assert [kind for _, _, kind in read_layers(image)] == ["image"] + ["labels"] * again
+    add_labels(image, labels)
+    np.testing.assert_array_equal(read_labels(image / "labels" / "cells"), labels)
+    assert {path.name for path in (image / "labels").iterdir() if path.is_dir()} == {"cells"}
+
+
+@versions
+def test_labels_of_another_program_are_not_replaced(image: Path, version: str) -> None:
+    theirs = zarr.create_group(image / "labels" / "cells", zarr_format=2 if version == "0.4" else 3)
+    theirs.create_array("0", shape=(3, 41, 50), dtype=np.int32)
+    before = snapshot(image)
+    with pytest.raises(InputError, match=r"a\.zarr has labels 'cells' that another program wrote: rename or"):
+        add_labels(image, some_labels(3, 41, 50))
+    assert snapshot(image) == before
+    add_labels(image, some_labels(3, 41, 50), "mine")
+    assert list_labels(image) == ["mine"]
+
+
+@versions
+def test_work_that_is_stopped_or_cannot_be_read_changes_nothing(
+    image: Path, version: str, small_parts: None
+) -> None:
+    before, folders = snapshot(image), {path for path in image.rglob("*") if path.is_dir()}
+
+    def stop(done: int, total: int) -> None:
+        if done == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        add_labels(image, some_labels(3, 41, 50), on_part=stop)
+    late = some_labels(3, 41, 50)
+    late[2, 40, 49] = -1
+    with pytest.raises(InputError, match="A label is negative"):
+        add_labels(image, late)
+    assert snapshot(image) == before
+    assert {path for path in image.rglob("*") if path.is_dir()} == folders
+
+
+def test_labels_of_the_first_of_several_images_lie_in_it(tmp_path: Path, write_ome_zarr: Write) -> None:
+    root = zarr.create_group(tmp_path / "a.zarr", zarr_format=2, attributes={"bioformats2raw.layout": 3})
+    write_ome_zarr(tmp_path / "a.zarr" / "0", np.ones((20, 20), np.uint8), "YX", "0.4")
+    assert root.attrs
+    add_labels(tmp_path / "a.zarr", some_labels(20, 20))
+    assert [kind for _, _, kind in read_layers(tmp_path / "a.zarr")] == ["image", "labels"]

@@ -228,3 +228,25 @@ def test_the_view_stands_beside_the_panel_and_has_its_models(window, project):
     assert view.options.model.currentData() == project.models_folder / "patient.keras"
     window.wait(lambda: window.viewer.window._qt_window.tabifiedDockWidgets(view.parent()))
     assert Path(view.session.worker.log).name == "batch.log"
+
+
+def test_a_note_on_an_image_is_shown_and_told_at_the_end(viewer, qtbot, tmp_path):
+    from napari_unet.app.worker import Worker
+    from napari_unet.ui.batch import BatchView
+
+    folder = Path(__file__).parents[1] / "app"
+    view = BatchView(viewer, worker=Worker("sample_batches", tmp_path / "log", paths=[folder], grace=1.0))
+    viewer.window.add_dock_widget(view, name="batch", area="right")
+    hands = Hands(view, qtbot)
+    for name in ("even.tif", "odd.tif"):
+        (tmp_path / name).write_bytes(b"some pixels")
+    hands.drop(tmp_path / "even.tif", tmp_path / "odd.tif")
+    hands.wait(lambda: len(hands.rows) == 2)
+    hands.start()
+    hands.wait(lambda: not view.session.running)
+    assert hands.statuses == ["done", "done, note"]
+    assert "2 images segmented" in hands.said
+    assert hands.said.endswith("A note on odd.tif: Its pixels are odd.")
+    assert not hands.is_error
+    hands.click("odd.tif")
+    assert hands.said == "odd.tif: Its pixels are odd."

@@ -1,5 +1,9 @@
 """What you see as what is segmented, and regions of images that are too large to be corrected as a whole."""
 
+import itertools
+import threading
+import time
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -8,6 +12,8 @@ from zarr.storage import MemoryStore
 
 from napari_unet.app import large, region
 from napari_unet.app.disk_cells import DiskCells
+from napari_unet.app.files import read_labels
+from napari_unet.app.layer_data import read_layers
 from napari_unet.ui.layers import METADATA, remove_soon, visible_box
 
 
@@ -264,6 +270,129 @@ def test_corrected_cells_of_a_region_go_back_into_the_whole(window, lazy, mosaic
     segment_all(window, image)
     again = DiskCells(large_image.record.folder, "plate", large_image.grid).open_levels()[0]
     np.testing.assert_array_equal(np.asarray(again) > 0, expected > 0)
+
+
+def cells_layer(window):
+    [layer] = [layer for layer in window.viewer.layers if "cells" in layer.metadata.get(METADATA, {})]
+    return layer
+
+
+def read_levels(window):
+    return [np.asarray(level) for level in cells_layer(window).data]
+
+
+def put_without(window, part, rows, columns):
+    """Erase some of a region and put its cells into the whole image; return how that looks then."""
+    (top, _), (left, _) = part.metadata[METADATA]["region"].box
+    before = window.labels.data.copy()
+    window.paint((rows - top, columns - left), (rows - top, columns + 2 - left), label=0, brush=40)
+    window.wait(lambda: (window.review.labels != before).any())
+    window.hands.click(window.panel.region.put_back)
+    window.settle()
+    assert "are in those of 'plate' now" in window.panel.run_bar.status.text()
+    return read_levels(window)
+
+
+def test_what_was_put_into_the_whole_is_taken_back_one_step_at_a_time(window, lazy):
+    image = window.add_image(lazy)
+    segment_all(window, image)
+    bar = window.panel.region
+    states = [read_levels(window)]
+    assert not bar.take_back.isEnabled()
+    choose(window, "What you see")
+    part = cut(window, image)
+    assert bar.take_back.isVisible()
+    assert not bar.take_back.isEnabled()
+    states.append(put_without(window, part, 130, 130))
+    states.append(put_without(window, part, 150, 150))
+    own = window.labels.data.copy()
+    for before, after in itertools.pairwise(states[::-1]):
+        assert (before[0] != after[0]).any()
+        assert bar.take_back.isEnabled()
+        window.hands.click(bar.take_back)
+        window.settle()
+        assert "are as they were before" in window.panel.run_bar.status.text()
+        for level, expected in zip(read_levels(window), after, strict=True):
+            np.testing.assert_array_equal(level, expected)
+    assert not bar.take_back.isEnabled()
+    np.testing.assert_array_equal(window.labels.data, own)
+    segment_all(window, image)  # what was taken back is not put in again
+    np.testing.assert_array_equal(read_levels(window)[0], states[0][0])
+
+
+def test_a_step_is_taken_back_from_the_whole_and_after_it_was_closed(window, lazy):
+    image = window.add_image(lazy)
+    segment_all(window, image)
+    whole = read_levels(window)
+    choose(window, "What you see")
+    part = cut(window, image)
+    put_without(window, part, 150, 150)
+    for layer in (cells_layer(window), image):
+        window.viewer.layers.remove(layer)
+    window.settle()
+    assert not window.panel.region.isVisible()
+    image = window.add_image(lazy)
+    window.wait(window.panel.region.take_back.isEnabled)
+    window.hands.click(window.panel.region.take_back)
+    window.settle()
+    for level, expected in zip(read_levels(window), whole, strict=True):
+        np.testing.assert_array_equal(level, expected)
+    assert not window.panel.region.take_back.isEnabled()
+
+
+def test_the_cells_of_the_whole_go_into_the_ome_zarr_image(window, mosaic, write_ome_zarr, tmp_path):
+    path = write_ome_zarr(tmp_path / "plate.zarr", mosaic, "YX", "0.4")
+    window.viewer.open(path, plugin="napari-unet")
+    window.wait(lambda: window.panel.image is not None)
+    bar, image = window.panel.region, window.panel.layer
+    assert not bar.isVisible()
+    segment_all(window, image)
+    choose(window, "What you see")
+    part = cut(window, image)
+    assert not bar.add_to_image.isVisible()
+    corrected = put_without(window, part, 150, 150)[0]
+    window.viewer.layers.selection.active = image
+    window.wait(bar.add_to_image.isVisible)
+    for _ in range(2):
+        window.hands.click(bar.add_to_image)
+        window.settle()
+        said = window.panel.run_bar.status.text().replace("\N{ZERO WIDTH SPACE}", "")
+        assert said.endswith(f"in the image itself now, as its labels: {path / 'labels' / 'cells'}.")
+        np.testing.assert_array_equal(read_labels(path / "labels" / "cells"), corrected)
+    _, (_, options, kind) = read_layers(path)
+    assert (options["name"], kind) == ("cells", "labels")
+    theirs = path / "labels" / "cells" / ".zattrs"
+    theirs.write_text("{}")
+    window.hands.click(bar.add_to_image)
+    window.settle()
+    assert window.panel.session.is_error
+    assert "that another program wrote" in window.panel.run_bar.status.text()
+    assert theirs.read_text() == "{}"
+
+
+def test_writing_into_the_image_is_stopped_by_cancel(window, mosaic, write_ome_zarr, tmp_path, monkeypatch):
+    path = write_ome_zarr(tmp_path / "plate.zarr", mosaic, "YX")
+    window.viewer.open(path, plugin="napari-unet")
+    window.wait(lambda: window.panel.image is not None)
+    segment_all(window, window.panel.layer)
+    begun = threading.Event()
+
+    def wait_to_be_stopped(path, labels, on_part):
+        on_part(0, 2)
+        begun.set()
+        while True:
+            on_part(1, 2)
+            time.sleep(0.01)
+
+    monkeypatch.setattr("napari_unet.app.regions.add_labels", wait_to_be_stopped)
+    window.hands.click(window.panel.region.add_to_image)
+    window.wait(lambda: begun.is_set() and "part 2 of 2" in window.panel.run_bar.status.text())
+    assert not window.panel.region.add_to_image.isEnabled()
+    window.hands.click(window.panel.run_bar.cancel)
+    window.settle()
+    assert window.panel.run_bar.status.text() == "Stopped. Everything is as it was before."
+    assert window.panel.region.add_to_image.isEnabled()
+    assert not (path / "labels").exists()
 
 
 def test_cancel_leaves_nothing_of_a_large_run(window, lazy):
