@@ -1,6 +1,6 @@
 # make run and make test need nothing but Python 3.11-3.13: both set themselves up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-adaptation benchmark-queue benchmark-effort benchmark-batch benchmark-large clean
+.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-adaptation benchmark-queue benchmark-effort benchmark-grow benchmark-batch benchmark-large benchmark-scale clean
 
 python := .venv/bin/python
 
@@ -15,8 +15,10 @@ help:
 	@echo "make benchmark-adaptation DATA=...  AP after 5 to 100 corrected objects, and what is forgotten"
 	@echo "make benchmark-queue DATA=...  cells to look at until labels are right: Next to fix, rows, random"
 	@echo "make benchmark-effort  clicks and keys to repair typical errors: our tools, napari's alone"
+	@echo "make benchmark-grow DATA=...  how well a cell is drawn from the image by one key"
 	@echo "make benchmark-batch  images per second of 1 and 2 worker processes, and of a bare loop"
 	@echo "make benchmark-large  peak memory and seconds of an image bigger than memory, and whether blocks matter"
+	@echo "make benchmark-scale DATA=...  cells in one scene at 0.25, 0.5 and 1 um per pixel"
 	@echo "make clean   remove the environment and everything that was built"
 
 setup:
@@ -62,6 +64,11 @@ benchmark-queue: setup
 benchmark-effort: setup
 	$(python) -m pytest tests/ui/test_effort.py -q -s -p no:logging $(ARGS)
 
+# For example ARGS="--names fluo_hela --cells 50".
+benchmark-grow: setup
+	@mkdir -p out
+	$(python) scripts/benchmark_grow.py "$(DATA)" out/grow.md $(ARGS)
+
 # For example ARGS="--images 200 --rounds 3".
 benchmark-batch: setup
 	$(python) scripts/benchmark_batch.py $(ARGS)
@@ -69,6 +76,10 @@ benchmark-batch: setup
 # For example ARGS="--side 4000 --block 1024 --block 4096".
 benchmark-large: setup
 	$(python) scripts/benchmark_large.py $(ARGS)
+
+benchmark-scale: setup
+	@mkdir -p out
+	$(python) scripts/benchmark_scale.py "$(DATA)" out/scale.md $(ARGS)
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -114,7 +114,7 @@ def _read_landscape(plane: BlockPlane, box: Box) -> tuple[Float32, Float32]:
     if "distance" not in named:
         named["depth"] = np.asarray(plane.depth[slices(window)], np.float32)
     inner = within(box, window)
-    return named["foreground"][inner], cell_landscape(named)[inner]
+    return named["foreground"][inner], cell_landscape(named, plane.params.blend)[inner]
 
 
 def _mark(plane: BlockPlane) -> tuple[Table, int]:

@@ -31,6 +31,8 @@ REACH = 3.0
 """A line that ends within so many pixels of the outline is taken across it."""
 NECKS = (0.4, 0.3, 0.2, 0.1, 0.05)
 """Depths of the neck where a cell is cut, in parts of the half width of the cell: the deepest comes first."""
+GAP = 2
+"""Pixels of background that may lie between two pieces of a cell."""
 RIM = 3
 """Pixels of background around a cell that are right when the cell is."""
 SMOOTHING = 0.05
@@ -134,6 +136,43 @@ def merge(plane: Labels, cells: Sequence[int]) -> Change | None:
     areas = {cell: np.count_nonzero(labels == cell) for cell in sorted(cells)}
     labels[np.isin(labels, cells)] = max(areas, key=lambda cell: areas[cell])
     return Change.between(plane, box, labels)
+
+
+def join(plane: Labels, piece: int) -> Change | None:
+    """Merge a piece with the neighbour along most of its outline, and close the gap between them."""
+    neighbour = _find_neighbour(plane, piece)
+    if neighbour is None:
+        return None
+    box = _box_of(plane, [piece, neighbour])
+    labels = plane[slices(box)].copy()
+    parts = [labels == piece, labels == neighbour]
+    kept = max(zip(parts, (piece, neighbour), strict=True), key=lambda pair: (pair[0].sum(), -pair[1]))[1]
+    labels[parts[0] | parts[1] | (_between(*parts) & (labels == 0))] = kept
+    return Change.between(plane, box, labels)
+
+
+def _between(first: Mask, second: Mask) -> Mask:
+    """Return the pixels that have two masks on opposite sides, at most `GAP` px away both."""
+    ways, near = [], np.ones(first.shape, np.bool_)
+    for mask in (first, second):
+        away, nearest = ndimage.distance_transform_edt(~mask, return_indices=True)
+        ways.append(nearest - np.indices(mask.shape))
+        near &= away <= GAP
+    opposite: Mask = near & ((ways[0] * ways[1]).sum(axis=0) < 0)
+    return opposite
+
+
+def _find_neighbour(plane: Labels, piece: int) -> int | None:
+    """Return the cell that lies along most of a piece's outline, `GAP` px away at most; None for none."""
+    labels = plane[slices(_box_of(plane, [piece], GAP + 2))]
+    others = (labels != 0) & (labels != piece)
+    if not others.any():
+        return None
+    away, nearest = ndimage.distance_transform_edt(~others, return_indices=True)
+    own = labels == piece
+    outline = own & ~ndimage.binary_erosion(own) & (away < GAP + 1.5)
+    ids, lengths = measure_cells(labels[tuple(nearest)][outline])
+    return int(ids[lengths.argmax()]) if ids.size else None
 
 
 def delete(plane: Labels, cells: Sequence[int]) -> Change | None:

@@ -25,8 +25,9 @@ def label_instances(
     """Return the cells (Y, X) drawn by output maps (Y, X, len(outputs)).
 
     Markers are the connected cores of cells; a watershed grows them to the foreground's edge. The cores
-    are where the predicted distance map exceeds ``params.marker``; without that map, where the
-    foreground's own distance transform, lowered along predicted borders if there are any, does.
+    are where the predicted distance map, or a blend of it and the foreground, exceeds ``params.marker``;
+    without that map, where the foreground's own distance transform, lowered along predicted borders if there
+    are any, does.
     ``object_size`` is a typical cell's diameter in px; objects much smaller are dropped, and those whose mean
     foreground probability is below ``params.certainty``.
     """
@@ -37,7 +38,7 @@ def label_instances(
     if "distance" not in named:
         pieces, _ = ndimage.label(inside)
         named["depth"] = cell_depth(pieces.astype(np.int32))
-    elevation = cell_landscape(named)
+    elevation = cell_landscape(named, params.blend)
     cores, _ = ndimage.label((elevation > params.marker) & inside)
     markers = _add_coreless(cores.astype(np.int32), inside)
     labels = grow_markers(elevation, markers, inside)
@@ -56,13 +57,17 @@ def smallest_area(params: InstanceParams, object_size: float | None) -> float:
     return params.min_area * np.pi / 4 * object_size**2 if object_size else 4.0
 
 
-def cell_landscape(named: dict[str, Float32]) -> Float32:
+def cell_landscape(named: dict[str, Float32], blend: float = 0.0) -> Float32:
     """Return a landscape (Y, X) in [0, 1], high in the middle of cells and low between them.
 
-    It is the distance map, smoothed, or the ``depth`` of the foreground without borders.
+    It is the distance map, ``blend``ed with the foreground and smoothed, or the ``depth`` of the foreground
+    without borders.
     """
     if "distance" in named:
-        return ndimage.gaussian_filter(named["distance"], _SMOOTHING)
+        heights = (
+            (1 - blend) * named["distance"] + blend * named["foreground"] if blend else named["distance"]
+        )
+        return ndimage.gaussian_filter(heights, _SMOOTHING)
     landscape = ndimage.gaussian_filter(named["depth"], _SMOOTHING)
     return landscape * (1 - named["border"]) if "border" in named else landscape
 

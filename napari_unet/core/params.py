@@ -107,6 +107,13 @@ class InstanceParams(Params):
         le=0.95,
         description="Higher separates touching cells more readily.",
     )
+    blend: float = Field(
+        0.0,
+        title="Foreground in the landscape",
+        ge=0,
+        le=1,
+        description="Share of the foreground map in where cores are sought: for cells that are not round.",
+    )
     min_area: float = Field(
         0.1,
         title="Smallest cell",

@@ -42,16 +42,16 @@ def measure_size_range(labels: Sequence[Labels]) -> Range | None:
     return float(low / _TOLERANCE), float(high * _TOLERANCE)
 
 
-def fit_scale(labels: Labels, scale: float, known: Range, target: float) -> float | None:
+def fit_scale(labels: Labels, scale: float, known: Range) -> float | None:
     """Return a better scale than ``scale``, at which a network drew ``labels`` (Y, X); None if it was right.
 
     It was where the cells, as the network saw them, are as large as those it has learnt, ``known``, px; else
-    the new scale makes them ``target`` px.
+    the new scale puts them in the middle of those.
     """
     size = measure_typical_size(labels)
     if size is None or known[0] <= size * scale <= known[1]:
         return None
-    return float(np.clip(target / size, MOST_SHRUNK, MOST_ENLARGED))
+    return float(np.clip(np.sqrt(known[0] * known[1]) / size, MOST_SHRUNK, MOST_ENLARGED))
 
 
 def fits_range(labels: Labels, scale: float, known: Range | None) -> bool:

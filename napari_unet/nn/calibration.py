@@ -14,6 +14,8 @@ from napari_unet.nn.predictor import Model
 Kinds = Sequence[Sequence[TrainingImage]]
 
 MARKERS = (0.5, 0.45, 0.4, 0.35, 0.3, 0.55, 0.6)
+BLENDS = ((0.0, MARKERS), (0.25, (0.3, 0.4, 0.5, 0.6)), (1.0, (0.6, 0.7, 0.8, 0.9)))
+"""Blends of foreground and distance, each with the splitting thresholds that suit it."""
 SMALLEST = (0.1, 0.05, 0.2)
 CERTAINTIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
 _NOISE_SIDE = 512
@@ -27,17 +29,20 @@ def calibrate_instances(model: Model, kinds: Kinds, *, most_images: int = 16) ->
     AP on their reviewed pixels, averaged over the kinds, decides.
     """
     trial = _Trial.of(model, kinds, most_images)
-    return trial.choose(trial.choose(model, "marker", MARKERS), "min_area", SMALLEST)
+    markers = dict(BLENDS).get(model.card.instances.blend, MARKERS)
+    return trial.choose(trial.choose(model, "marker", markers), "min_area", SMALLEST)
 
 
 def calibrate(model: Model, kinds: Kinds, *, most_images: int = 64) -> Model:
     """Return the model with all instance parameters fitted, as `calibrate_instances` does.
 
-    Of the certainties at which next to nothing is found in mere noise the one that scores best is taken. A
-    kind counts as the square root of its number of cells, as in training.
+    That includes the blend of maps in which cells are split. Of the certainties at which next to nothing is
+    found in mere noise the one that scores best is taken. A kind counts as the square root of its number of
+    cells, as in training.
     """
     trial = _Trial.of(model, kinds, most_images, weigh=True)
-    fitted = trial.choose(trial.choose(model, "marker", MARKERS), "min_area", SMALLEST)
+    blended = [trial.choose(_set(model, "blend", blend), "marker", markers) for blend, markers in BLENDS]
+    fitted = trial.choose(max(blended, key=trial.score), "min_area", SMALLEST)
     return trial.choose(fitted, "certainty", _safe_certainties(fitted), keep=False)
 
 
@@ -61,9 +66,9 @@ class _Trial:
         is better.
         """
         candidates = [_set(model, name, value) for value in values]
-        return max([model, *candidates] if keep else candidates, key=self._score)
+        return max([model, *candidates] if keep else candidates, key=self.score)
 
-    def _score(self, model: Model) -> float:
+    def score(self, model: Model) -> float:
         scores = [_score(model, *kind) for kind in zip(self.kinds, self.maps, strict=True)]
         return float(np.average(scores, weights=self.weights)) if any(self.weights) else 0.0
 

@@ -34,7 +34,7 @@ CORE = 768
 VIEWS = 8
 _SAME_SCALE = 0.1
 _MOST_RESCALINGS = 2
-_LEAST_AS_SURE = 0.85
+_LEAST_AS_SURE = 0.8
 
 logger = logging.getLogger("napari_unet")
 
@@ -222,16 +222,16 @@ class Model:
         If those are of a size that it has not learnt, it sees the image again, and the result stands if it is
         about as sure.
         """
-        known, target = self.card.size_range, self.card.object_size
-        if known is None or target is None:
+        known = self.card.size_range
+        if known is None:
             return first
         prediction = first
         for _ in range(_MOST_RESCALINGS):
-            scale = fit_scale(prediction.labels, prediction.scale, known, target)
+            scale = fit_scale(prediction.labels, prediction.scale, known)
             if scale is None:
                 break
             prediction = self._predict(image, scale, on_tile)
-        fits = fit_scale(prediction.labels, prediction.scale, known, target) is None
+        fits = fit_scale(prediction.labels, prediction.scale, known) is None
         least = _LEAST_AS_SURE * self._measure_confidence(first)
         return prediction if fits and self._measure_confidence(prediction) >= least else first
 

@@ -69,6 +69,12 @@ class Hands:
         QTest.mouseRelease(self.canvas, Qt.MouseButton.LeftButton, pos=places[-1])
         QApplication.processEvents()
 
+    def point(self, layer: Labels, point: Sequence[float]) -> None:
+        """Move the pointer over a (row, column) of a layer's data."""
+        QTest.qWait(MOVE_INTERVAL)
+        QTest.mouseMove(self.canvas, self.locate(layer, point))
+        QApplication.processEvents()
+
     def locate(self, layer: Labels, point: Sequence[float]) -> QPoint:
         """Return where on the canvas a (row, column) of a layer's shown plane is."""
         data = np.zeros(layer.ndim)

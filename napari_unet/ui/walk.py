@@ -16,7 +16,7 @@ from napari_unet.core.queue import Place
 from napari_unet.ui.edits import EditWatch
 from napari_unet.ui.layers import look_at, plane_of, shown_plane
 from napari_unet.ui.overlay import SuggestionOverlay
-from napari_unet.ui.tools import ToolBox
+from napari_unet.ui.toolbox import ToolBox
 
 
 class Walk:

@@ -60,6 +60,7 @@ def label(maps, outputs, params, **options):
     outputs=st.sampled_from(OUTPUTS),
     marker=st.floats(0.3, 0.8),
     certainty=st.floats(0.5, 0.8),
+    blend=st.sampled_from((0.0, 0.25, 1.0)),
     steps=st.sampled_from([0, 0, 2, 8]),
     seed=st.integers(0, 10_000),
 )
@@ -72,6 +73,7 @@ def label(maps, outputs, params, **options):
     outputs=("foreground", "border"),
     marker=0.5,
     certainty=0.5,
+    blend=0.0,
     steps=0,
     seed=640,
 )
@@ -84,14 +86,15 @@ def label(maps, outputs, params, **options):
     outputs=OUTPUT_MAPS,
     marker=0.52,
     certainty=0.5,
+    blend=0.0,
     steps=2,
     seed=800,
 )
 def test_cells_are_those_of_the_whole_plane_whatever_the_blocks(
-    height, width, block, window, margin, outputs, marker, certainty, steps, seed
+    height, width, block, window, margin, outputs, marker, certainty, blend, steps, seed
 ):
     maps = draw_maps(seed, (height, width), outputs, steps)
-    params = InstanceParams(marker=marker, certainty=certainty)
+    params = InstanceParams(marker=marker, certainty=certainty, blend=blend)
     whole = label_instances(maps, outputs, params, object_size=SIZE)
     found = label(maps, outputs, params, block=block, window=window, margin=margin, reach=128)
     np.testing.assert_array_equal(found, whole)

@@ -101,6 +101,16 @@ def test_merge_makes_one_cell_of_just_those(plane, path):
 
 
 @given(planes(), PATHS)
+def test_joining_changes_a_piece_or_its_neighbour_and_background(plane, path):
+    for cell in cells_under(plane, path)[:1]:
+        joined = after(plane, edits.join(plane, cell))
+        changed = set(np.unique(plane[joined != plane]).tolist()) - {0}
+        assert len(changed) <= 1
+        assert (joined != 0)[plane != 0].all()
+        assert set(np.unique(joined)) <= set(np.unique(plane))
+
+
+@given(planes(), PATHS)
 @settings(deadline=None)
 def test_delete_clears_just_those(plane, path):
     cells = cells_under(plane, path)
@@ -272,3 +282,16 @@ def test_smoothing_takes_off_spikes_and_bays_and_keeps_the_border_with_a_neighbo
     assert (changed[14:36, 29] == 1).all()
     np.testing.assert_array_equal(changed == 2, plane == 2)
     assert abs(np.count_nonzero(changed == 1) - 600) < 30
+
+
+def test_a_piece_is_joined_to_the_neighbour_that_it_touches_most_and_the_gap_is_closed():
+    plane = np.zeros(SHAPE, np.int32)
+    plane[10:30, 10:20] = 5
+    plane[10:30, 22:40] = 3  # two pixels away, along the whole side
+    plane[30:40, 18:30] = 8  # it touches, but hardly
+    joined = after(plane, edits.join(plane, 5))
+    assert (joined[10:30, 10:40] == 3).all()
+    assert (joined == 3).sum() == 20 * 30
+    np.testing.assert_array_equal(joined == 8, plane == 8)
+    far = np.where(COLUMNS < 21, plane, 0) * (ROWS < 30)
+    assert edits.join(far, 5) is None

@@ -41,14 +41,14 @@ def test_the_range_spans_the_images():
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("side", [5, 20, 80])
-def test_cells_of_an_unknown_size_are_brought_to_the_one_aimed_at(side, scale):
-    labels, known, target = draw_squares(side, 9), (15.0, 30.0), 20.0
-    fitted = fit_scale(labels, scale, known, target)
+def test_cells_of_an_unknown_size_are_brought_to_the_middle_of_those_known(side, scale):
+    labels, known = draw_squares(side, 9), (16.0, 25.0)
+    fitted = fit_scale(labels, scale, known)
     if known[0] <= diameter(side) * scale <= known[1]:
         assert fitted is None
     else:
-        assert diameter(side) * fitted == pytest.approx(target, rel=0.05)
+        assert diameter(side) * fitted == pytest.approx(20.0, rel=0.05)
 
 
 def test_without_cells_no_scale_is_better():
-    assert fit_scale(np.zeros((9, 9), np.int32), 1.0, (10.0, 20.0), 15.0) is None
+    assert fit_scale(np.zeros((9, 9), np.int32), 1.0, (10.0, 20.0)) is None

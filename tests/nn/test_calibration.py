@@ -1,5 +1,6 @@
 import numpy as np
 
+from napari_unet.core.metrics import evaluate
 from napari_unet.core.params import OUTPUT_MAPS
 from napari_unet.core.sampling import TrainingImage
 from napari_unet.core.targets import target_maps
@@ -26,6 +27,25 @@ def test_the_threshold_that_keeps_cells_whole_is_found(tiny_card, monkeypatch):
     fitted = calibrate_instances(model, [[image]])
     assert fitted.card.instances.marker in (0.3, 0.35)
     assert fitted.network is model.network
+
+
+def test_where_the_distance_misleads_cells_are_split_in_the_foreground(tiny_card, monkeypatch):
+    """Maps whose distance has a gap in every cell, and whose foreground is lower along the borders only."""
+    _, labels = draw_scene(0)
+    maps = target_maps(labels, OUTPUT_MAPS)
+    touching = maps[..., 1] > 0
+    maps[..., 0] = np.where(labels > 0, np.where(touching, 0.55, 0.98), 0)
+    maps[..., 2] = 0.9 * (labels > 0)
+    for cell in range(1, labels.max() + 1):
+        middle = int(np.argwhere(labels == cell)[:, 1].mean())
+        band = np.s_[:, middle - 3 : middle + 4]
+        maps[band][labels[band] == cell, 2] = 0
+    monkeypatch.setattr(Model, "predict_maps", lambda self, plane, **options: maps)
+    model = Model(build_network(TINY), tiny_card)
+    fitted = calibrate(model, [[TrainingImage(np.zeros((*labels.shape, 1), np.float32), labels)]])
+    assert fitted.card.instances.blend > 0
+    before, after = (evaluate(one.label(maps), labels) for one in (model, fitted))
+    assert after.ap50 > before.ap50 + 0.3
 
 
 def test_parameters_that_do_as_well_as_any_stay(tiny_card, monkeypatch):

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
-from napari_unet.ui.tools import TOOLS, StrokePreview
+from napari_unet.ui.stroke import StrokePreview
+from napari_unet.ui.tools import TOOLS
 
 KEYS = {tool.name: getattr(Qt.Key, f"Key_{tool.key}") for tool in TOOLS}
 CENTRE = (30, 70)  # of the cell in rows 20 to 39 and columns 60 to 79
@@ -23,6 +26,14 @@ def undo(window):
 
 def redo(window):
     key(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+
+
+def press_over(window, name, *points):
+    """Take a tool up by its key, then press the key again over each point."""
+    window.hands.press(KEYS[name])
+    for point in points:
+        window.hands.point(window.labels, point)
+        window.hands.press(KEYS[name])
 
 
 def use(window, name, *points):
@@ -196,6 +207,116 @@ def test_a_click_smooths_an_outline(segmented):
     check_step(segmented, before)
 
 
+def test_the_key_again_deletes_what_is_under_the_pointer(segmented):
+    before = segmented.labels.data.copy()
+    press_over(segmented, "delete", CENTRE)
+    assert shown(segmented)[CENTRE] == 0
+    assert np.count_nonzero(segmented.labels.data != before) == 400
+    check_step(segmented, before)
+    for point in ((30, 110), (30, 150)):
+        segmented.hands.point(segmented.labels, point)
+        segmented.hands.press(KEYS["delete"])
+    assert not shown(segmented)[20:40, 60:160].any()
+    assert segmented.panel.step2.tools["delete"].isChecked()
+    undo(segmented)
+    assert shown(segmented)[30, 110] == 0 != shown(segmented)[30, 150]
+
+
+def test_a_key_held_down_does_nothing_more(opened):
+    press_over(opened, "accept", CENTRE)
+    marked = opened.review.marked.copy()
+    assert marked[CENTRE]
+    repeated = QKeyEvent(QEvent.Type.KeyPress, KEYS["accept"], Qt.KeyboardModifier.NoModifier, "a", True)
+    for _ in range(3):
+        QApplication.sendEvent(opened.hands.canvas, repeated)
+    np.testing.assert_array_equal(opened.review.marked, marked)
+
+
+def test_the_key_means_what_is_under_the_pointer_when_the_view_has_moved(opened):
+    before, camera = opened.labels.data.copy(), opened.viewer.scene.camera
+    opened.hands.press(KEYS["delete"])
+    opened.hands.point(opened.labels, (30, 110))
+    rows, columns = np.array(camera.center)[-2:]
+    camera.center = (rows, columns - 40)
+    opened.qtbot.wait(50)
+    opened.hands.press(KEYS["delete"])
+    assert opened.labels.data[30, 70] == 0
+    assert opened.labels.data[30, 110] == before[30, 110] != 0
+
+
+def test_the_key_does_nothing_where_the_pointer_is_not_over_the_image(opened):
+    before, step = opened.labels.data.copy(), opened.panel.step2
+    opened.hands.press(KEYS["delete"])
+    opened.hands.point(opened.labels, CENTRE)
+    QTest.mouseMove(step.tools["delete"])
+    opened.hands.press(KEYS["delete"])
+    np.testing.assert_array_equal(opened.labels.data, before)
+    assert step.hint.text() == "Move the pointer over a cell, then press D."
+    assert step.tools["delete"].isChecked()
+    opened.hands.point(opened.labels, (5, 5))
+    opened.hands.press(KEYS["delete"])
+    np.testing.assert_array_equal(opened.labels.data, before)
+    assert step.hint.text() == "There is no cell."
+
+
+def test_one_key_splits_a_cell_at_its_neck_and_one_joins_the_pieces(opened):
+    labels = opened.labels
+    rows, columns = np.mgrid[28:32, 80:100]
+    labels.data_setitem((rows.ravel(), columns.ravel()), labels.data[30, 70])
+    labels.data_setitem(np.nonzero(cell_at(opened, 30, 110)), labels.data[30, 70])
+    before = labels.data.copy()
+    press_over(opened, "split", CENTRE)
+    assert labels.data[30, 62] != labels.data[30, 118]
+    press_over(opened, "merge", CENTRE)
+    np.testing.assert_array_equal(labels.data != 0, before != 0)
+    assert labels.data[30, 62] == labels.data[30, 118]
+    undo(opened)
+    assert labels.data[30, 62] != labels.data[30, 118]
+
+
+def test_a_piece_without_a_neighbour_is_not_joined(opened):
+    before = opened.labels.data.copy()
+    press_over(opened, "merge", CENTRE)
+    np.testing.assert_array_equal(opened.labels.data, before)
+    assert "no cell with a neighbour" in opened.panel.step2.hint.text()
+
+
+@pytest.mark.parametrize("by", ["key", "click"])
+def test_a_cell_is_drawn_where_the_image_shows_one(segmented, by):
+    cell = cell_at(segmented, *CENTRE).copy()
+    use(segmented, "delete", CENTRE)
+    segmented.settle()
+    gone, ids = segmented.labels.data.copy(), set(np.unique(segmented.labels.data))
+    (press_over if by == "key" else use)(segmented, "draw", (28, 68))
+    drawn = segmented.labels.data != gone
+    assert not set(np.unique(segmented.labels.data[drawn])) & ids
+    assert drawn.sum() == (shown(segmented) != 0)[15:45, 55:85].sum()
+    assert np.count_nonzero(cell_at(segmented, *CENTRE) & cell) > 0.9 * np.count_nonzero(
+        cell_at(segmented, *CENTRE) | cell
+    )
+    undo(segmented)
+    np.testing.assert_array_equal(segmented.labels.data, gone)
+
+
+def test_a_cell_is_outlined_anew_from_the_channel_that_is_looked_at(window):
+    data = np.zeros((2, 3, 200, 240), np.uint8)
+    data[1, 2, 60:80, 60:80], data[1, 2, 60:80, 120:140] = 200, 200
+    data[0] = 40  # another channel, of which nothing is to be read
+    window.add_image(data, axis_labels=("c", "z", "y", "x"))
+    window.panel.step1.scope.setCurrentIndex(1)
+    window.panel.step1.channel.setCurrentIndex(1)
+    labels = window.segment()
+    window.viewer.dims.set_current_step(window.viewer.dims.ndim - 3, 2)
+    label = labels.data[2, 70, 70]
+    labels.data_setitem(np.nonzero((labels.data == label) & (np.indices(labels.data.shape)[2] > 70)), 0)
+    wrong = labels.data.copy()
+    press_over(window, "draw", (70, 65))
+    assert (labels.data[2, 62:78, 62:78] == label).all()
+    assert not labels.data[:2].any()
+    undo(window)
+    np.testing.assert_array_equal(labels.data, wrong)
+
+
 def test_an_accepted_cell_is_reviewed_with_its_rim(segmented):
     step, before = segmented.panel.step2, segmented.labels.data.copy()
     cell = cell_at(segmented, *CENTRE)
@@ -298,16 +419,18 @@ def test_the_tools_fit_in_a_narrow_dock(opened):
     assert len(heights) == 1, "the buttons jump under the mouse"
 
 
-@pytest.mark.parametrize("way", ["Escape", "paint", "pan", "image", "again"])
+@pytest.mark.parametrize("way", ["Escape", "paint", "pan", "image", "button"])
 def test_a_tool_is_put_away(opened, way):
     before, step = opened.labels.data.copy(), opened.panel.step2
     opened.hands.press(KEYS["delete"])
     assert step.tools["delete"].isChecked()
     if way == "image":
         opened.viewer.layers.selection.active = opened.viewer.layers["plate"]
+    elif way == "button":
+        opened.hands.click(step.tools["delete"])
     else:
         named = {"Escape": Qt.Key.Key_Escape, "paint": Qt.Key.Key_2, "pan": Qt.Key.Key_6}
-        opened.hands.press(named.get(way, KEYS["delete"]))
+        opened.hands.press(named[way])
     opened.wait(lambda: not any(button.isChecked() for button in step.tools.values()))
     opened.viewer.layers.selection.active = opened.labels
     assert opened.labels.mouse_pan == (way != "paint")
