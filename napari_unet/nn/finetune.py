@@ -37,6 +37,7 @@ _LOWEST_RATE = 0.1  # share of the learning rate that is left where the parent m
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
 _SCALE_TOLERANCE = 1.4
+_STRANGE = 0.25  # mean AP below which a network that knows other cells does not know these
 _REHEARSED = 0.25  # of the tiles that are drawn
 _PROVING = 0.15  # of the time, for what the old model finds in held-out corrections
 _GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
@@ -114,10 +115,16 @@ def fine_tune_planes(
     exam = Exam.of(parent)
     samples = [image.resized(scale) for image in teaching]
     keras.utils.set_random_seed(params.seed)
-    child = _conceive(parent, teacher, name, scale, pixel_size, samples)
-    # Nothing has to be practised that the teacher's own weights, where they are kept, do not forget.
-    rehearsal = rehearse(teacher) if teacher.card.kind not in child.card.earlier else []
-    kinds = [samples, rehearsal] if rehearsal else [samples]
+    strange = (
+        before is not None
+        and before.mean_ap < _STRANGE
+        and (exam if teacher is parent else Exam.of(teacher)).before is not None
+    )
+    goes_on = scale == teacher.card.image_scale(pixel_size) and not strange
+    child = _conceive(parent, teacher, goes_on, name, scale, pixel_size, samples)
+    # Also where the teacher's own weights are kept: it keeps the child from learning a few cells by heart.
+    rehearsal = rehearse(teacher)
+    kinds = [samples] if teacher.card.kind in child.card.earlier else [samples, rehearsal]
     fitted = round(min(max(budget.seconds / _SECONDS_PER_FIT, 2), 16))
     pace = measure_pace(parent)
     budget.begin(pace * _count_work(child.card, proof, exam, [kind[:fitted] for kind in kinds], next_planes))
@@ -260,6 +267,7 @@ def _choose_teacher(
 def _conceive(
     parent: Model,
     teacher: Model,
+    goes_on: bool,
     name: str,
     scale: float,
     pixel_size: float | None,
@@ -267,14 +275,15 @@ def _conceive(
 ) -> Model:
     """Return the child before it learns: its teacher's weights, and the parent's other kinds of cells.
 
-    Cells at another scale than the teacher's are another kind, beside which that is kept.
+    The teacher's are kept, too, unless the child ``goes_on`` with the same kind. Of a new kind too little is
+    known to look for a scale where cells seem to be of another size: they may be merged, not larger.
     """
     seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
-    size, size_range = measure_object_size(seen), measure_size_range(seen)
+    size, size_range = measure_object_size(seen), None
     kept = list(zip(parent.card.kinds, [one.network for one in parent.specialists], strict=True))
-    if scale == teacher.card.image_scale(pixel_size):
+    if goes_on:
         kept = [pair for pair in kept if pair[0] != teacher.card.kind]
-        size_range = _join(size_range, teacher.card.size_range)
+        size_range = _widen(teacher.card.size_range, measure_size_range(seen))
     kept = kept[:MOST_EARLIER]
     card = parent.card.model_copy(
         update={
@@ -295,11 +304,11 @@ def _conceive(
     return Model(network, card, earlier=tuple(network for _, network in kept))
 
 
-def _join(first: Range | None, second: Range | None) -> Range | None:
-    """Return the range that holds two ranges."""
-    if first is None or second is None:
-        return first or second
-    return min(first[0], second[0]), max(first[1], second[1])
+def _widen(known: Range | None, seen: Range | None) -> Range | None:
+    """Return a range that holds what was known and what was seen; None where none was known."""
+    if known is None or seen is None:
+        return known
+    return min(known[0], seen[0]), max(known[1], seen[1])
 
 
 def _learn(
@@ -316,7 +325,7 @@ def _learn(
     largest = max(max(sample.labels.shape) for sample in samples)
     tile, margin = fit_tile(card.network, min(params.tile, largest + card.network.step))
     sampler = Sampler(
-        mix([samples, rehearsal], [1 - _REHEARSED, _REHEARSED]) if rehearsal else samples,
+        mix([samples, rehearsal], [1 - _REHEARSED, _REHEARSED]),
         outputs=card.outputs,
         tile=tile,
         batch=params.batch,

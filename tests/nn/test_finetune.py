@@ -103,6 +103,7 @@ def test_what_was_known_of_cells_of_another_size_is_kept_and_can_be_built_on(par
     steps = PARAMS.model_copy(update={"steps": 5})
     child = fine_tune_planes(parent, [big], steps, name="child").model
     assert child.card.earlier == (parent.card.kind,)
+    assert child.card.size_range is None  # few cells do not tell which sizes there are
     assert weights_of(child.specialists[1]) == weights_of(parent)
     assert weights_of(child) != weights_of(parent)
 
