@@ -183,7 +183,6 @@ def fine_tune(
     from napari_unet.app.files import match_by_stem, read_image, read_labels
     from napari_unet.app.jobs import fine_tune as tune
     from napari_unet.app.models import find_model
-    from napari_unet.nn.archive import save_network
 
     if output.suffix != ".keras":
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
@@ -205,7 +204,7 @@ def fine_tune(
         name=output.stem,
         progress=report,
     )
-    save_network(result.model.network, result.model.card, output)
+    result.model.save(output)
     say(result.reason)
     print_result(
         {

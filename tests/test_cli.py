@@ -116,6 +116,26 @@ def test_fine_tune_writes_a_model_that_segments(folders, tiny_model, capsys):
     assert len(card["sha256"]) == len(card["parent"]) == 64
 
 
+def test_fine_tune_to_cells_of_another_size_writes_a_model_that_segments(folders, tiny_model):
+    from napari_unet.nn.archive import load_network, read_card, save_network
+
+    network, card = load_network(tiny_model)
+    save_network(network, card.model_copy(update={"object_size": 6.0}), folders / "small.keras")
+    words = [
+        "--images",
+        folders / "images",
+        "--labels",
+        folders / "labels",
+        "--model",
+        folders / "small.keras",
+    ]
+    assert run("fine-tune", *words, "--output", folders / "mine.keras", "--steps", 2) == 0
+    assert len(read_card(folders / "mine.keras").earlier) == 1
+    assert (
+        run("segment", folders / "images", "--output", folders / "o", "--model", folders / "mine.keras") == 0
+    )
+
+
 def test_train_makes_a_model_with_a_complete_card(folders, capsys):
     output = folders / "new.keras"
     words = ["--images", folders / "images", "--labels", folders / "labels", "--output", output]

@@ -115,6 +115,8 @@ def save_networks(
     """
     from napari_unet.nn.unet import build_network
 
+    if len(networks) != len(card.kinds):
+        raise ValueError(f"{len(networks)} networks for {len(card.kinds)} kinds of cells")
     bare = build_network(card.network)
 
     def round_weights(network: keras.Model) -> list[NDArray[np.float32]]:

@@ -85,6 +85,8 @@ def test_every_kind_of_cells_comes_back_with_its_own_weights(tmp_path, tiny_card
         np.testing.assert_array_equal(back.predict_on_batch(tile), network.predict_on_batch(tile))
     assert [p.name for p in tmp_path.iterdir()] == ["kinds.keras"]
 
+    with pytest.raises(ValueError, match="1 networks for 2 kinds"):
+        save_network(networks[0], card, path)
     rewrite(path, lambda name, content: None if name.startswith("earlier") else content)
     with pytest.raises(InputError, match="not those of its kinds"):
         load_networks(path)
