@@ -1,20 +1,36 @@
-"""What each part of the recipe is worth: `python scripts/ablation.py DATA FILE.md [--steps N]`.
+"""What each part of the recipe is worth: `python scripts/ablation.py DATA FILE.md [--set NAME]`.
 
-Small networks (`unet-16`) are trained from scratch on the train folders of two data sets, each without one
-part of the recipe, and scored on the val folders. DATA is laid out as `napari-unet benchmark` wants it. What
-was trained is kept in a folder beside FILE.md, so that an interrupted run goes on.
+Networks are trained on the train folder of a data set, each without one part of the recipe, and scored on
+the val folder: on isbi2012_em small ones (`unet-16`) from scratch, on dic_hela, which has too few images for
+that, from the weights of `nuclei`. DATA is laid out as `napari-unet benchmark` wants it. What was trained is
+kept in a folder beside FILE.md, so that an interrupted run goes on.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from napari_unet.app.benchmark import find_data_sets, render_table, run_benchmark
+from napari_unet.app.benchmark import Result, find_data_sets, render_table, run_benchmark
 from napari_unet.app.methods import load_methods
+from napari_unet.app.models import find_model
 from napari_unet.app.training import train_from_folders
 from napari_unet.core.params import TrainParams
 
-OBJECT_SIZES = {"isbi2012_em": None, "dic_hela": 36.0}
+
+class Course(NamedTuple):
+    """How the networks of a data set are trained."""
+
+    options: dict[str, object]
+    steps: int
+    tile: int
+
+
+COURSES = {
+    "isbi2012_em": Course({"preset": "unet-16"}, 800, 256),
+    "dic_hela": Course({"start": find_model("nuclei"), "object_size": 36.0}, 300, 176),
+}
 STILL = TrainParams().augment.model_copy(update={"elastic_std": 0.0})
 VARIANTS: dict[str, dict[str, object]] = {
     "all": {},
@@ -26,10 +42,11 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 
 
-def main(data: Path, output: Path, steps: int) -> None:
+def main(data: Path, output: Path, names: Sequence[str]) -> None:
     """Train and score every variant on every data set, and write the table."""
-    results = []
-    for name, size in OBJECT_SIZES.items():
+    results: list[Result] = []
+    for name in names:
+        course = COURSES[name]
         pairs = {
             split: (data / name / split / "images", data / name / split / "masks")
             for split in ("train", "val")
@@ -37,14 +54,14 @@ def main(data: Path, output: Path, steps: int) -> None:
         for variant, changes in VARIANTS.items():
             model = output.with_suffix("") / name / f"{variant}.keras"
             if not model.exists():
-                params = TrainParams.model_validate({"steps": steps, "validate_every": steps, **changes})
+                limits = {"steps": course.steps, "validate_every": course.steps, "tile": course.tile}
+                params = TrainParams.model_validate({**limits, **changes})
                 train_from_folders(
                     [pairs["train"]],
                     model,
                     validation=[pairs["val"]],
-                    preset="unet-16",
-                    object_size=size,
                     params=params,
+                    **course.options,  # type: ignore[arg-type]
                 )
             results += run_benchmark(find_data_sets(data, [name]), load_methods([str(model)], []))
             output.write_text(render_table(results) + "\n", encoding="utf-8")
@@ -55,6 +72,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Train without each part of the recipe, and score.")
     parser.add_argument("data", type=Path, help="folder of data sets, NAME/{train,val}/{images,masks}/*.tif")
     parser.add_argument("output", type=Path, help="file for the table, in Markdown")
-    parser.add_argument("--steps", type=int, default=500, help="training steps of each network")
+    parser.add_argument("--set", action="append", choices=list(COURSES), help="a data set; all if not given")
     arguments = parser.parse_args()
-    main(arguments.data, arguments.output, arguments.steps)
+    main(arguments.data, arguments.output, arguments.set or list(COURSES))

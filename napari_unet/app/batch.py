@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def plan_batch(
             raise InputError(
                 f"{other.image} and {image} would both be written to {labels.name}: rename one of them."
             )
-    _prepare(output, {file.name for task in tasks.values() for file in (task.labels, task.record)})
+    _prepare(list(tasks.values()), output)
     return list(tasks.values())
 
 
@@ -83,23 +84,28 @@ def find_labels(image: Path, output: Path) -> Path | None:
     return next((path for path in (file, file.with_suffix(ENDING)) if path.exists()), None)
 
 
-def _prepare(output: Path, names: set[str]) -> None:
+def _prepare(tasks: Sequence[Task], output: Path) -> None:
     """Make the folder, try to write in it, and delete the unfinished files that a killed batch left."""
-    unfinished = re.compile(rf"\.(.+)\.[0-9a-f]+{re.escape(TEMPORARY)}")
     try:
         output.mkdir(parents=True, exist_ok=True)
         trial = output / f".trial{TEMPORARY}"
         write_file(trial, b"\0")
         trial.unlink(missing_ok=True)
-        for path in output.iterdir():
-            found = unfinished.fullmatch(path.name)
-            if found and found[1] in names:
-                path.unlink(missing_ok=True)
+        _delete_unfinished(tasks, output)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
             f"Nothing can be written to {output} ({reason}): choose another folder or make room."
         ) from error
+
+
+def _delete_unfinished(tasks: Sequence[Task], output: Path) -> None:
+    unfinished = re.compile(rf"\.(.+)\.[0-9a-f]+{re.escape(TEMPORARY)}")
+    names = {file.name for task in tasks for file in (task.labels, task.record)}
+    for path in output.iterdir():
+        found = unfinished.fullmatch(path.name)
+        if found and found[1] in names:
+            path.unlink(missing_ok=True)
 
 
 def run_batch(
@@ -122,6 +128,8 @@ def run_batch(
             outcome = _collect(future, futures[future])
             outcomes[outcome.file] = outcome
             on_outcome(outcome)
+        with suppress(OSError):
+            _delete_unfinished(tasks, tasks[0].labels.parent)  # of a worker that was killed
     except (InputError, CancelledError) as error:
         raise InputError(_say_where_it_stopped(error, outcomes)) from error
     finally:
