@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_unet.app.atomic import write_file
 from napari_unet.app.files import ImageFile, read_image, write_labels
-from napari_unet.app.jobs import JOBS, Labels
+from napari_unet.app.jobs import Labels, segment
 from napari_unet.app.large import count_cells, is_large
+from napari_unet.app.loaded import resolve_model
 from napari_unet.app.zarr_image import ENDING, LABELS
 from napari_unet.core.axes import plan_planes
 from napari_unet.core.errors import InputError
@@ -159,22 +160,25 @@ def name_process() -> str:
 
 def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str]]:
     settings = task.settings
-    request: dict[str, Any] = {
-        "image": file.data,
-        "axes": settings.axes or file.axes,
-        "channel": settings.channel,
-        "model": task.model,
-        "pixel_size": settings.pixel_size or file.pixel_size,
-        "output": task.large_labels if _is_large(task, file) else None,
-    }
-    if request["output"]:
-        task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
-    result = JOBS["segment"](request, lambda progress: None, lambda: False)
-    if result["model"] != settings.model:
+    model = resolve_model(task.model)
+    if model.sha256 != settings.model:
         raise InputError(
             f"{name_process()} has another model in {task.model}: give all workers the same file."
         )
-    return result["labels"], result["notes"]
+    output = task.large_labels if _is_large(task, file) else None
+    if output:
+        task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
+    notes: list[str] = []
+    labels = segment(
+        file.data,
+        model,
+        axes=settings.axes or file.axes,
+        channel=settings.channel,
+        pixel_size=settings.pixel_size or file.pixel_size,
+        output=output,
+        warn=notes.append,
+    )
+    return labels, notes
 
 
 def _write(task: Task, file: ImageFile, labels: Labels, made: Record) -> None:

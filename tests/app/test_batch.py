@@ -25,7 +25,6 @@ from napari_unet.app.batch import TABLE, plan_batch, run_batch
 from napari_unet.app.batch_job import Order, segment_files
 from napari_unet.app.cluster import check_versions, join_cluster, plan_threads, start_cluster
 from napari_unet.app.export import export_labels
-from napari_unet.app.jobs import JOBS
 from napari_unet.app.task import Settings, Task, hash_image, segment_file
 from napari_unet.cli import main
 from napari_unet.core.errors import InputError
@@ -201,11 +200,10 @@ def test_what_is_to_be_said_of_images_is_in_records_the_table_and_at_the_end(
 
 
 def test_a_pixel_size_that_is_not_borne_out_is_noted(make_images, tiny_model, tmp_path, monkeypatch):
-    def segment(request, report, cancelled):
-        result = JOBS["segment"](request, report, cancelled)
-        return result | {"notes": [f"Pixels of {request['pixel_size']} um are too large."]}
+    def question(model, prediction, pixel_size):
+        return f"Pixels of {pixel_size} um are too large."
 
-    monkeypatch.setattr("napari_unet.app.task.JOBS", {"segment": segment})
+    monkeypatch.setattr("napari_unet.nn.predictor.Model.question_pixels", question)
     (task, _) = plan_batch([make_images(2)], tmp_path / "out", tiny_model, pixel_size=5.0)
     assert segment_file(task).notes == "Pixels of 5.0 um are too large."
     kept = segment_file(task)
@@ -348,6 +346,19 @@ def test_a_cluster_of_ours_is_closed_to_others(processes):
         stranger.recv(1)
     with Client(address, security=processes.security, timeout=10, set_as_default=False) as friend:
         assert len(friend.scheduler_info()["workers"]) == 2
+
+
+def test_no_time_is_spent_on_what_to_correct_next(make_images, tiny_model, tmp_path, monkeypatch):
+    def measure(model, prediction, plane):
+        pytest.fail("nobody corrects anything during a batch")
+
+    monkeypatch.setattr("napari_unet.nn.predictor.Model.measure_doubts", measure)
+    (task, _) = plan_batch([make_images(2)], tmp_path / "out", tiny_model)
+    assert segment_file(task).status == "done"
+
+
+def test_workers_keep_their_memory(processes):
+    assert set(processes.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()) == {None}
 
 
 def test_workers_share_the_cores(processes):
