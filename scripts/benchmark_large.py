@@ -96,8 +96,8 @@ def same_cells(first: Path, second: Path) -> bool:
     forth: dict[int, int] = {0: 0}
     back: dict[int, int] = {0: 0}
     for box in plan_blocks(one.shape, 2048):
-        pairs = np.unique(np.stack([one[slices(box)].ravel(), other[slices(box)].ravel()]), axis=1)
-        for a, b in pairs.T.tolist():
+        pairs = np.unique(one[slices(box)].astype(np.int64) << 32 | other[slices(box)])
+        for a, b in zip((pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist(), strict=True):
             if forth.setdefault(a, b) != b or back.setdefault(b, a) != a:
                 return False
     return True
