@@ -13,7 +13,7 @@ from napari_unet.nn.predictor import Model
 
 Kinds = Sequence[Sequence[TrainingImage]]
 
-MARKERS = (0.5, 0.45, 0.4, 0.35, 0.3, 0.55, 0.6)
+MARKERS = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.55, 0.6)
 BLENDS = ((0.0, MARKERS), (0.25, (0.3, 0.4, 0.5, 0.6)), (1.0, (0.6, 0.7, 0.8, 0.9)))
 """Blends of foreground and distance, each with the splitting thresholds that suit it."""
 SMALLEST = (0.1, 0.05, 0.2)
