@@ -120,12 +120,24 @@ def _time_convolution(policy: str) -> float:
     return perf_counter() - start
 
 
+_COMPILED = "_napari_unet_forward"
+
+
 def compile_forward(network: keras.Model) -> Forward:
     """Return a function from a float32 batch (B, Y, X, C) to the network's float32 output.
 
     Under TensorFlow this is one traced function for all tile shapes, about half the cost of ``predict``, and
-    a batch for which there is not enough memory raises MemoryError.
+    a batch for which there is not enough memory raises MemoryError. A network is compiled once, whatever its
+    weights become.
     """
+    kept = vars(network)  # past Keras, which would look for layers in it; ends with the network
+    if _COMPILED not in kept:
+        kept[_COMPILED] = _compile(network)
+    forward: Forward = kept[_COMPILED]
+    return forward
+
+
+def _compile(network: keras.Model) -> Forward:
     if backend_name() == "tensorflow":
         signature = [tf.TensorSpec((None, None, None, network.input_shape[-1]), tf.float32)]
         traced = tf.function(lambda batch: network(batch, training=False), input_signature=signature)

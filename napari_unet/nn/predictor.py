@@ -77,9 +77,7 @@ class Model:
             raise InputError(f"A model cannot look {views} times: choose 1 to {VIEWS} views.")
         if views > 1 and self.card.network.padding == "valid":
             raise InputError(f"{self.card.name} has no padding, so it looks only once: choose 1 view.")
-        other = replace(self, views=views)
-        other.__dict__["_forward"] = self._forward  # compiled once
-        return other
+        return replace(self, views=views)
 
     @cached_property
     def specialists(self) -> tuple[Model, ...]:

@@ -8,6 +8,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.params import OUTPUT_MAPS, PRESETS, InstanceParams, NetworkParams
 from napari_unet.core.tiling import mirror_indices
 from napari_unet.nn import predictor
+from napari_unet.nn.backend import compile_forward
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.unet import build_network, context
 
@@ -145,6 +146,15 @@ def test_eight_views_draw_a_turned_image_as_they_draw_the_image(tiny_card):
             eight.predict_maps(turn(plane)), turn(eight.predict_maps(plane)), atol=2e-3
         )
         assert np.abs(one.predict_maps(turn(plane)) - turn(one.predict_maps(plane))).max() > 1e-2
+
+
+def test_a_network_is_compiled_once_and_follows_its_weights(tiny_card):
+    network = build_network(tiny_card.network)
+    forward, tile = compile_forward(network), np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    before = forward(tile)
+    network.set_weights([weight * 0.5 for weight in network.get_weights()])
+    assert compile_forward(network) is forward
+    assert np.abs(forward(tile) - before).max() > 0.01
 
 
 def test_views_that_cannot_be_had_are_explained(tiny_card):
