@@ -51,6 +51,11 @@ def fit_scale(labels: Labels, scale: float, known: Range) -> float | None:
     size = measure_typical_size(labels)
     if size is None or known[0] <= size * scale <= known[1]:
         return None
+    return fit_size(size, known)
+
+
+def fit_size(size: float, known: Range) -> float:
+    """Return the scale at which cells of ``size`` px are in the middle of those learnt, ``known``, px."""
     return float(np.clip(np.sqrt(known[0] * known[1]) / size, MOST_SHRUNK, MOST_ENLARGED))
 
 

@@ -23,6 +23,7 @@ from napari_unet.core.size import Range, measure_object_size, measure_size_range
 from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.calibration import calibrate_instances
 from napari_unet.nn.cost import count_pixels, measure_pace
+from napari_unet.nn.kinds import choose_teacher, is_known, scale_new_kind
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.proof import Proof, put_aside
 from napari_unet.nn.rehearsal import Exam, rehearse
@@ -34,10 +35,7 @@ _WARM_UP = 0.1
 _AVERAGE = 0.95
 _SEPARATION = (4.0, 5.0)
 _LOWEST_RATE = 0.1  # share of the learning rate that is left where the parent makes no mistake
-_SIZE_TOLERANCE = 1.7
-_NEW_OBJECT_SIZE = 32.0
 _SCALE_TOLERANCE = 1.4
-_STRANGE = 0.25  # mean AP below which a network that knows other cells does not know these
 _REHEARSED = 0.25  # of the tiles that are drawn
 _PROVING = 0.15  # of the time, for what the old model finds in held-out corrections
 _GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
@@ -106,31 +104,30 @@ def fine_tune_planes(
     cpu, budget = process_time(), Budget(params, perf_counter() if started is None else started, perf_counter)
     check_rate(params.learning_rate)
     check_corrections([(p.plane, p.labels, p.reviewed) for p in planes])
-    teacher, scale = _choose_teacher(parent, planes, pixel_size)
+    size = measure_object_size([np.where(p.reviewed, p.labels, 0) for p in planes])
+    teacher, scale = choose_teacher(parent, size, pixel_size)
     report(Progress(0.0, "Scoring the present model on held-out corrections"))
     told = _look_only_at(parent, scale)
     teaching, proof = _hold_out(told, planes, validation, params, pixel_size, budget)
     before = proof.score(proof.found)
     report(Progress(0.0, "Looking at what the present model knows"))
     exam = Exam.of(parent)
-    samples = [image.resized(scale) for image in teaching]
     keras.utils.set_random_seed(params.seed)
-    strange = (
-        before is not None
-        and before.mean_ap < _STRANGE
-        and (exam if teacher is parent else Exam.of(teacher)).before is not None
-    )
-    goes_on = scale == teacher.card.image_scale(pixel_size) and not strange
+    goes_on = is_known(teacher, scale, pixel_size, before, exam if teacher is parent else None)
+    if not goes_on:
+        scale = scale_new_kind(teacher, scale, pixel_size, size)
+    samples = [image.resized(scale) for image in teaching]
     child = _conceive(parent, teacher, goes_on, name, scale, pixel_size, samples)
     # Also where the teacher's own weights are kept: it keeps the child from learning a few cells by heart.
     rehearsal = rehearse(teacher)
     kinds = [samples] if teacher.card.kind in child.card.earlier else [samples, rehearsal]
     fitted = round(min(max(budget.seconds / _SECONDS_PER_FIT, 2), 16))
     pace = measure_pace(parent)
-    budget.begin(pace * _count_work(child.card, proof, exam, [kind[:fitted] for kind in kinds], next_planes))
+    work = _count_work(child.card, proof, exam, [kind[:fitted] for kind in kinds], next_planes, scale)
+    budget.begin(pace * work)
     rate = params.learning_rate * (1 if before is None else max(1 - before.mean_ap, _LOWEST_RATE))
     gentle = params.model_copy(update={"learning_rate": rate})
-    glance = _plan_glances(child.card, proof, pace, budget)
+    glance = _plan_glances(child.card, proof, pace, budget, scale)
     history = _learn(child, samples, rehearsal, gentle, budget, glance, report)
     report(Progress(1.0, "Fitting the splitting of cells"))
     model = calibrate_instances(child, kinds, most_images=fitted)
@@ -213,28 +210,30 @@ def _count_work(
     exam: Exam,
     fitted: Sequence[Sequence[TrainingImage]],
     next_planes: Sequence[tuple[int, ...]],
+    scale: float,
 ) -> float:
     """Return for how many pixels the new network is needed once it has learnt, other work included."""
     seen = [image.labels.shape for image in proof.images]
     user = sum(count_pixels(card, shape, proof.pixel_size) for shape in (*seen, *next_planes))
+    if scale != card.image_scale(proof.pixel_size):  # which it looks for
+        user += sum(count_pixels(card, shape, at=scale) for shape in (*seen, *next_planes))
     known = sum(count_pixels(card, labels.shape, None) for labels in exam.labels)
     fit = sum(count_pixels(card, image.labels.shape, at=1.0) for kind in fitted for image in kind)
     return _UNCERTAINTY * (user + known + fit + _SIDE_JOBS)
 
 
 def _plan_glances(
-    card: ModelCard, proof: Proof, pace: float, budget: Budget
+    card: ModelCard, proof: Proof, pace: float, budget: Budget, scale: float
 ) -> Callable[[Model], float | None]:
     """Return what scores the model while it learns, on as many of the images as there is time for."""
     images, seconds = [], pace * _SIDE_JOBS  # the first one compiles
     for image in proof.images[:_MOST_GLANCED]:
-        seconds += pace * count_pixels(card, image.labels.shape, at=card.image_scale(proof.pixel_size))
+        seconds += pace * count_pixels(card, image.labels.shape, at=scale)
         if seconds <= _GLANCE * budget.seconds:
             images.append(image)
 
     def glance(model: Model) -> float | None:
-        at = model.card.image_scale(proof.pixel_size)
-        found = [model.label(model.predict_maps(image.image, scale=at), at) for image in images]
+        found = [model.label(model.predict_maps(image.image, scale=scale), scale) for image in images]
         scores = proof.score(found) if found else None
         return scores.mean_ap if scores else None
 
@@ -245,23 +244,6 @@ def _describe(planes: Sequence[CorrectedPlane]) -> dict[str, int]:
     cells = sum(len(np.unique(p.labels[p.reviewed & (p.labels > 0)])) for p in planes)
     pixels = sum(int(np.count_nonzero(p.reviewed)) for p in planes)
     return {"images": len(planes), "reviewed_cells": cells, "reviewed_pixels": pixels}
-
-
-def _choose_teacher(
-    parent: Model, planes: Sequence[CorrectedPlane], pixel_size: float | None
-) -> tuple[Model, float]:
-    """Return the parent's network to go on from, and the scale at which it sees the corrected cells.
-
-    It is the one that has learnt cells of about their size; else the last one, at a scale that fits.
-    """
-    size = measure_object_size([np.where(p.reviewed, p.labels, 0) for p in planes])
-    for one in parent.specialists:
-        scale, known = one.card.image_scale(pixel_size), one.card.object_size
-        if size is None or known is None or 1 / _SIZE_TOLERANCE <= size * scale / known <= _SIZE_TOLERANCE:
-            return one, scale
-    assert size is not None
-    last = parent.specialists[0]
-    return last, min(max(last.card.object_size or 0, _NEW_OBJECT_SIZE) / size, 4.0)
 
 
 def _conceive(
@@ -290,7 +272,7 @@ def _conceive(
             "name": name,
             "title": f"{(parent.card.title or parent.card.name).removesuffix(_TUNED)}{_TUNED}",
             "parent": parent.sha256 or None,
-            "scale": scale,
+            "scale": teacher.card.scale if goes_on and pixel_size is None else scale,
             "earlier": tuple(kind for kind, _ in kept),
             "pixel_size": pixel_size,
             "object_size": size or teacher.card.object_size,

@@ -81,25 +81,24 @@ def test_too_few_corrections_are_said_to_be_so(parent):
     assert "too few" in result.reason
 
 
-def test_larger_cells_are_shrunk_to_the_size_the_model_knows(parent):
-    image, labels = draw_scene(0)
-    big = CorrectedPlane(
+def enlarged(seed):
+    image, labels = draw_scene(seed)
+    return CorrectedPlane(
         np.kron(image, np.ones((4, 4, 1))),
         np.kron(labels, np.ones((4, 4), np.int32)),
         np.ones((384, 384), bool),
     )
+
+
+def test_larger_cells_are_shrunk_to_the_size_the_model_knows(parent):
+    big = enlarged(0)
     child = fine_tune_planes(parent, [big], PARAMS.model_copy(update={"steps": 2}), name="x").model
     assert 0.3 < child.card.scale < 0.8
     assert child.card.image_scale(None) == child.card.scale
 
 
 def test_what_was_known_of_cells_of_another_size_is_kept_and_can_be_built_on(parent):
-    image, labels = draw_scene(0)
-    big = CorrectedPlane(
-        np.kron(image, np.ones((4, 4, 1))),
-        np.kron(labels, np.ones((4, 4), np.int32)),
-        np.ones((384, 384), bool),
-    )
+    big = enlarged(0)
     steps = PARAMS.model_copy(update={"steps": 5})
     child = fine_tune_planes(parent, [big], steps, name="child").model
     assert child.card.earlier == (parent.card.kind,)

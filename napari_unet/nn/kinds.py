@@ -1,0 +1,56 @@
+"""Which kind of cells is taught: one that the parent has learnt, or a new one, and at what scale."""
+
+from __future__ import annotations
+
+from napari_unet.core.metrics import Scores
+from napari_unet.core.size import MOST_ENLARGED, Range, fit_size
+from napari_unet.nn.predictor import Model
+from napari_unet.nn.rehearsal import Exam
+
+_SIZE_TOLERANCE = 1.7
+_NEW_OBJECT_SIZE = 32.0
+_FOUND = 0.25  # mean AP from which on a network is said to know cells
+
+
+def choose_teacher(parent: Model, size: float | None, pixel_size: float | None) -> tuple[Model, float]:
+    """Return the parent's network to go on from, and the scale at which it sees cells of ``size`` px.
+
+    It is the one that has learnt cells of about their size; else the last one, at a scale that fits.
+    """
+    for one in parent.specialists:
+        scale, known = one.card.image_scale(pixel_size), one.card.object_size
+        if size is None or known is None or 1 / _SIZE_TOLERANCE <= size * scale / known <= _SIZE_TOLERANCE:
+            return one, scale
+    assert size is not None
+    last = parent.specialists[0]
+    sizes = _sizes_looked_for(last, pixel_size)
+    return last, fit_size(size, sizes) if sizes else _enlarge(last, size)
+
+
+def is_known(
+    teacher: Model, scale: float, pixel_size: float | None, before: Scores | None, exam: Exam | None
+) -> bool:
+    """Whether cells that score ``before`` under a teacher at ``scale`` are of the kind that it has learnt.
+
+    Not if it knows others, by its ``exam``, and finds few of these; nor where they are of another size,
+    unless it finds them by looking for their size.
+    """
+    finds = before is not None and before.mean_ap >= _FOUND
+    if scale != teacher.card.image_scale(pixel_size):
+        return finds and _sizes_looked_for(teacher, pixel_size) is not None
+    return finds or before is None or (exam or Exam.of(teacher)).before is None
+
+
+def scale_new_kind(teacher: Model, scale: float, pixel_size: float | None, size: float | None) -> float:
+    """Return the scale for a new kind of cells of ``size`` px: the teacher's ``scale`` if it fits them."""
+    return scale if size is None or scale == teacher.card.image_scale(pixel_size) else _enlarge(teacher, size)
+
+
+def _sizes_looked_for(model: Model, pixel_size: float | None) -> Range | None:
+    """Return of which sizes, px, a model looks for cells in an image whose scale it does not know."""
+    return None if model.card.knows_scale(pixel_size) else model.card.size_range
+
+
+def _enlarge(teacher: Model, size: float) -> float:
+    """Return a scale at which cells of ``size`` px are seen well."""
+    return min(max(teacher.card.object_size or 0, _NEW_OBJECT_SIZE) / size, MOST_ENLARGED)
