@@ -132,8 +132,8 @@ def fine_tune_planes(
     report(Progress(1.0, "Fitting the splitting of cells"))
     model = calibrate_instances(child, kinds, most_images=fitted)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
-    examined = _look_only_at(model, scale)
-    after, known = proof.score(proof.find(examined)), exam.grade(examined)
+    after = proof.score(proof.find(_look_only_at(model, scale)))
+    known = exam.grade(_look_only_at(model, model.card.scale))
     accepted, reason = judge(before, after, exam.before, known)
     seconds, cpu = budget.elapsed, process_time() - cpu
     training = {
@@ -169,10 +169,15 @@ def _look_only_at(model: Model, scale: float) -> Model:
     """
     card, networks = model.card, model.earlier
     kinds = [kind.model_copy(update={"size_range": None}) for kind in card.earlier]
+    seen = card.kind.model_copy(update={"size_range": None})
     if not 1 / _SCALE_TOLERANCE < card.scale / scale < _SCALE_TOLERANCE:
-        kinds.append(card.kind.model_copy(update={"size_range": None, "scale": scale, "pixel_size": None}))
-        networks = (*networks, model.network)
-    card = card.model_copy(update={"size_range": None, "earlier": tuple(kinds)})
+        fitted = seen.model_copy(update={"scale": scale, "pixel_size": None})
+        if card.size_range is None or card.pixel_size is not None:
+            kinds.append(fitted)
+            networks = (*networks, model.network)
+        else:  # it would come to that scale by itself
+            seen = fitted
+    card = card.model_copy(update={**dict(seen), "earlier": tuple(kinds)})
     return replace(model, card=card, earlier=networks)
 
 

@@ -68,6 +68,7 @@ def test_the_bundled_model_learns_large_nuclei_as_nuclei():
     parent = resolve_model("nuclei").card
     result = fine_tune("nuclei", images[:2], labels[:2], steps=2)
     child = result.model.card
+    assert result.accepted, result.reason  # also by what it still knows of smaller ones
     assert (child.earlier, child.scale) == ((), parent.scale)
     assert child.size_range[0] <= parent.size_range[0]
     assert child.size_range[1] >= parent.size_range[1]
