@@ -163,9 +163,10 @@ def fine_tune_planes(
 
 
 def _look_only_at(model: Model, scale: float) -> Model:
-    """Return the model as one that looks at the scales that it knows and at one that fits these cells.
+    """Return the model as one that does not search for the size of these cells, which can take any time.
 
-    Without that it might search for the cells' size, which can take any time.
+    It looks at the scales that it knows, and at ``scale``, which fits them: in place of its own, if that is
+    where it would start to search.
     """
     card, networks = model.card, model.earlier
     kinds = [kind.model_copy(update={"size_range": None}) for kind in card.earlier]
@@ -175,7 +176,7 @@ def _look_only_at(model: Model, scale: float) -> Model:
         if card.size_range is None or card.pixel_size is not None:
             kinds.append(fitted)
             networks = (*networks, model.network)
-        else:  # it would come to that scale by itself
+        else:
             seen = fitted
     card = card.model_copy(update={**dict(seen), "earlier": tuple(kinds)})
     return replace(model, card=card, earlier=networks)
