@@ -18,8 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.block_cores import BlockCores
 from napari_unet.core.blocks import Box, Components, Reader, Shape, grow_box, plan_blocks, slices, within
-from napari_unet.core.instances import SMOOTHING_REACH, Pockets, cell_landscape, grow_markers
+from napari_unet.core.instances import (
+    SMOOTHING_REACH,
+    Pockets,
+    cell_landscape,
+    grow_markers,
+)
 from napari_unet.core.params import InstanceParams
 from napari_unet.core.targets import depth_in_pixels
 
@@ -59,7 +65,7 @@ class BlockPlane:
 
     def __post_init__(self) -> None:
         blocks, windows = (len(list(plan_blocks(self.shape, side))) for side in (self.block, self.window))
-        self._total = 4 * blocks + windows + (0 if "distance" in self.outputs else 2 * blocks + windows)
+        self._total = 5 * blocks + windows + (0 if "distance" in self.outputs else 2 * blocks + windows)
 
     def maps(self, box: Box) -> dict[str, Float32]:
         """Return the named maps (y, x) of a box."""
@@ -123,12 +129,17 @@ def _mark(plane: BlockPlane) -> tuple[Table, int]:
     Returns the marker that each mark stands for, and how many markers there are. Pieces without a core are
     markers as a whole.
     """
+    peaks = BlockCores(plane.shape, plane.params.prominence)
+    for box in plane.blocks():
+        foreground, landscape = _read_landscape(plane, box)
+        peaks.add(landscape, foreground > plane.params.foreground, box)
+    peaks.join()
     cores, pieces = Components(plane.shape), Components(plane.shape)
     cored = [np.zeros(0, np.int32)]
     for box in plane.blocks():
         foreground, landscape = _read_landscape(plane, box)
         inside = foreground > plane.params.foreground
-        core = cores.add((landscape > plane.params.marker) & inside, box)
+        core = cores.add(peaks.find(landscape, inside, box), box)
         piece = pieces.add(inside, box)
         cored.append(np.unique(piece[core > 0]))
         plane.scratch[slices(box)] = np.where(core > 0, core, -piece)

@@ -60,14 +60,14 @@ class Components:
         self.count = 0
         self._width = shape[1]
         self._first = [np.full(1, -1)]
+        self._starts: dict[Box, int] = {}
         self._pairs: list[NDArray[np.int32]] = []
         self._edges: dict[tuple[str, int, int], NDArray[np.int32]] = {}
 
     def add(self, mask: NDArray[np.bool_], box: Box) -> NDArray[np.int32]:
         """Return ids (y, x) of the pieces of a block, 0 outside of the mask."""
-        labels = np.empty(mask.shape, np.int32)
-        count = ndimage.label(mask, output=labels)
-        labels[mask] += self.count
+        self._starts[box] = self.count
+        labels, count = self._number(mask, box)
         (top, bottom), (left, right) = box
         rows, columns = np.divmod(_first_pixels(labels, self.count, count), right - left)
         self._first.append((rows + top) * self._width + columns + left)
@@ -77,6 +77,10 @@ class Components:
         self._edges["row", bottom, left] = labels[-1].copy()
         self._edges["column", right, top] = labels[:, -1].copy()
         return labels
+
+    def find(self, mask: NDArray[np.bool_], box: Box) -> NDArray[np.int32]:
+        """Return the ids (y, x) that `add` gave for the same mask of a block."""
+        return self._number(mask, box)[0]
 
     def join(self) -> NDArray[np.int32]:
         """Return the piece that each id is of: an array to index by id.
@@ -92,6 +96,12 @@ class Components:
         number = np.empty(groups, np.int32)
         number[np.argsort(first)] = np.arange(groups)
         return number[group]
+
+    def _number(self, mask: NDArray[np.bool_], box: Box) -> tuple[NDArray[np.int32], int]:
+        labels = np.empty(mask.shape, np.int32)
+        count = ndimage.label(mask, output=labels)
+        labels[mask] += self._starts[box]
+        return labels, count
 
     def _meet(self, edge: tuple[str, int, int], here: NDArray[np.int32]) -> None:
         """Note which ids touch across the edge of a block, if there is a block on the other side."""

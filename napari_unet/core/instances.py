@@ -15,6 +15,10 @@ Float32 = NDArray[np.float32]
 SMOOTHING_REACH = 6
 """How far in px the smoothing of the landscape looks."""
 
+RISE = 5
+"""Levels that the landscape is told apart in, from a core's top to where it ends."""
+
+_LOWEST = 0.1  # height below which nothing is told apart
 _FILLED_HOLE = 0.25
 _SMOOTHING = 1.5  # px; a ripple of the transposed convolutions is no core
 
@@ -24,10 +28,11 @@ def label_instances(
 ) -> NDArray[np.int32]:
     """Return the cells (Y, X) drawn by output maps (Y, X, len(outputs)).
 
-    Markers are the connected cores of cells; a watershed grows them to the foreground's edge. The cores
-    are where the predicted distance map, or a blend of it and the foreground, exceeds ``params.marker``;
-    without that map, where the foreground's own distance transform, lowered along predicted borders if there
-    are any, does.
+    Markers are the cores of cells; a watershed grows them to the foreground's edge. The cores are the peaks
+    of a landscape from which it falls by a share of their height, ``params.prominence``, before it rises
+    higher (h-maxima, Soille, Morphological Image Analysis, 2nd ed., 6.3.4, of its logarithm). The landscape
+    is the predicted distance map, or a blend of it and the foreground; without that map, the foreground's own
+    distance transform, lowered along predicted borders if there are any.
     ``object_size`` is a typical cell's diameter in px; objects much smaller are dropped, and those whose mean
     foreground probability is below ``params.certainty``.
     """
@@ -39,7 +44,7 @@ def label_instances(
         pieces, _ = ndimage.label(inside)
         named["depth"] = cell_depth(pieces.astype(np.int32))
     elevation = cell_landscape(named, params.blend)
-    cores, _ = ndimage.label((elevation > params.marker) & inside)
+    cores, _ = ndimage.label(find_cores(elevation, inside, params.prominence))
     markers = _add_coreless(cores.astype(np.int32), inside)
     labels = grow_markers(elevation, markers, inside)
     labels = _drop_uncertain(labels, named["foreground"], params.certainty)
@@ -70,6 +75,48 @@ def cell_landscape(named: dict[str, Float32], blend: float = 0.0) -> Float32:
         return ndimage.gaussian_filter(heights, _SMOOTHING)
     landscape = ndimage.gaussian_filter(named["depth"], _SMOOTHING)
     return landscape * (1 - named["border"]) if "border" in named else landscape
+
+
+def plan_levels(prominence: float) -> NDArray[np.float64]:
+    """Return the heights at which the levels of a landscape begin, level 1 first.
+
+    From each level to the one ``RISE`` levels below, a landscape falls by that share of its height.
+    """
+    fall = np.log(1 - prominence) / RISE
+    return _LOWEST * np.exp(-fall * np.arange(1, np.log(_LOWEST) / fall + 1))
+
+
+def measure_levels(
+    landscape: Float32, inside: NDArray[np.bool_], heights: NDArray[np.float64]
+) -> NDArray[np.int16]:
+    """Return the level of each pixel (Y, X), 0 to ``len(heights)``, and -1 outside of a mask."""
+    levels = np.full(inside.shape, -1, np.int16)
+    levels[inside] = np.digitize(landscape[inside], heights)
+    return levels
+
+
+def find_cores(landscape: Float32, inside: NDArray[np.bool_], prominence: float) -> NDArray[np.bool_]:
+    """Return the mask (Y, X) of the cores of a landscape: of each peak, what is higher than where it ends.
+
+    A piece of what lies at or above a level is a core if its top is exactly one rise above that level: were
+    there a higher top that is reached without falling as far, it would be in the same piece.
+    """
+    levels = measure_levels(landscape, inside, plan_levels(prominence))
+    cores, pieces = np.zeros(levels.shape, bool), np.empty(levels.shape, np.int32)
+    for level in range(int(levels.max()) - RISE + 1):
+        count = ndimage.label(levels >= level, output=pieces)
+        cores |= (compare_tops(levels, pieces, count, level + RISE) == 1)[pieces]
+    return cores
+
+
+def compare_tops(
+    levels: NDArray[np.int16], pieces: NDArray[np.int32], count: int, level: int
+) -> NDArray[np.int8]:
+    """Return, to index by piece, whether the top of a piece is below a level (0), at it (1) or above (2)."""
+    tops = np.zeros(count + 1, np.int8)
+    tops[pieces[levels == level]] = 1
+    tops[pieces[levels > level]] = 2
+    return tops
 
 
 def grow_markers(

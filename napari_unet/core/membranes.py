@@ -16,12 +16,13 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.instances import cell_landscape, find_cores, grow_markers
 
 Labels = NDArray[np.integer]
 Float32 = NDArray[np.float32]
 
-THRESHOLDS = tuple(round(0.1 * k, 1) for k in range(1, 10))
-"""The challenge's, less 0 and 1, at which all or nothing is interior."""
+PROMINENCES = tuple(round(0.02 * k, 2) for k in range(4, 26))
+"""At which maps are parted into segments."""
 
 
 class MembraneScores(BaseModel):
@@ -31,8 +32,8 @@ class MembraneScores(BaseModel):
 
     v_rand: float = Field(description="Foreground-restricted Rand score after border thinning.")
     v_info: float = Field(description="Foreground-restricted information score after border thinning.")
-    v_rand_threshold: float | None = Field(None, description="Of the map, where v_rand is best.")
-    v_info_threshold: float | None = Field(None, description="Of the map, where v_info is best.")
+    v_rand_prominence: float | None = Field(None, description="At which a map's v_rand is best.")
+    v_info_prominence: float | None = Field(None, description="At which a map's v_info is best.")
 
 
 def score_segments(segments: Labels, truth: Labels) -> tuple[float, float]:
@@ -76,24 +77,38 @@ def evaluate_segments(predictions: Sequence[Labels], truths: Sequence[Labels]) -
     return MembraneScores(v_rand=rand, v_info=info)
 
 
-def evaluate_interiors(interiors: Sequence[Float32], truths: Sequence[Labels]) -> MembraneScores:
-    """Score maps (Y, X) of the probability of being no membrane, each score at its best threshold.
+def part_interior(interior: Float32, prominence: float) -> NDArray[np.int32]:
+    """Return the segments (Y, X) into which a map of the probability of being no membrane is parted.
 
-    At each of ``THRESHOLDS`` the interior's pieces are thinned and scored; the threshold is the same for
-    all planes, but each score has its own, as in the challenge.
+    They grow from the map's cores (`core.instances.find_cores`) by watershed until they meet. Where two
+    are parted is then decided by how deep the membrane between them is, not by one threshold for all.
+    """
+    everywhere = np.ones(interior.shape, bool)
+    landscape = cell_landscape({"distance": interior})
+    cores, count = ndimage.label(find_cores(landscape, everywhere, prominence))
+    if count == 0:
+        return everywhere.astype(np.int32)
+    return grow_markers(landscape, cores.astype(np.int32), everywhere)
+
+
+def evaluate_interiors(interiors: Sequence[Float32], truths: Sequence[Labels]) -> MembraneScores:
+    """Score maps (Y, X) of the probability of being no membrane, each score at its best prominence.
+
+    At each of ``PROMINENCES`` they are parted and scored. It is the same for all planes, but each score has
+    its own, as in the challenge, where it was a threshold.
     """
     scores = np.array(
         [
-            _mean_scores((label_interior(interior > threshold) for interior in interiors), truths)
-            for threshold in THRESHOLDS
+            _mean_scores((part_interior(interior, prominence) for interior in interiors), truths)
+            for prominence in PROMINENCES
         ]
     )
     best = scores.argmax(axis=0)
     return MembraneScores(
         v_rand=scores[best[0], 0],
         v_info=scores[best[1], 1],
-        v_rand_threshold=THRESHOLDS[best[0]],
-        v_info_threshold=THRESHOLDS[best[1]],
+        v_rand_prominence=PROMINENCES[best[0]],
+        v_info_prominence=PROMINENCES[best[1]],
     )
 
 

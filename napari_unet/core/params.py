@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OUTPUT_MAPS = ("foreground", "border", "distance")
 
@@ -100,15 +100,16 @@ class InstanceParams(Params):
         le=0.95,
         description="Lower finds larger and fainter cells.",
     )
-    marker: float = Field(
-        0.47,
-        title="Splitting threshold",
-        ge=0.05,
-        le=0.95,
-        description="Higher separates touching cells more readily.",
+    prominence: float = Field(
+        0.25,
+        title="Least prominence of a core",
+        ge=0.1,
+        le=0.9,
+        description="Share of its height by which the landscape falls from a cell's core before it rises to "
+        "another. Lower separates touching cells more readily.",
     )
     blend: float = Field(
-        0.0,
+        0.5,
         title="Foreground in the landscape",
         ge=0,
         le=1,
@@ -129,6 +130,14 @@ class InstanceParams(Params):
         le=1,
         description="Mean foreground probability below which an object is dropped; noise is never certain.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forget_marker(cls, given: Any) -> Any:
+        """Read what models of earlier versions say: they cut the landscape at one height for all cells."""
+        if not isinstance(given, dict) or "marker" not in given:
+            return given
+        return {"blend": 0.0, **{name: value for name, value in given.items() if name != "marker"}}
 
 
 class AugmentParams(Params):

@@ -32,7 +32,7 @@ SHARE = 0.2
 
 _LEAST_AREA, _LEAST_RIM = 512 * 512, 8  # px, of what is looked at, and around a box
 _MEET = 0.15  # of the smaller of two cells: less of an overlap is a matter of their outlines
-_LOWER, _HIGHER, _STRICT, _LOOSE, _DOUBTFUL = 0.15, 0.2, 0.7, 0.35, 0.5
+_FLATTER, _STEEPER, _STRICT, _LOOSE, _DOUBTFUL = 0.1, 0.15, 0.7, 0.35, 0.5
 
 
 class Fix(StrEnum):
@@ -200,8 +200,8 @@ def _read_otherwise(
 ) -> Iterator[Labels]:
     certainty = min(params.certainty, _DOUBTFUL)
     for changed in (
-        {"marker": max(params.marker - _LOWER, 0.05)},
-        {"marker": min(params.marker + _HIGHER, 0.95)},
+        {"prominence": max(params.prominence - _FLATTER, 0.1)},
+        {"prominence": min(params.prominence + _STEEPER, 0.9)},
         {"foreground": max(params.foreground, _STRICT), "certainty": certainty},
         {"foreground": min(params.foreground, _LOOSE), "certainty": certainty},
     ):

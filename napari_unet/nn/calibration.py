@@ -13,35 +13,23 @@ from napari_unet.nn.predictor import Model
 
 Kinds = Sequence[Sequence[TrainingImage]]
 
-MARKERS = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.55, 0.6)
-BLENDS = ((0.0, MARKERS), (0.25, (0.3, 0.4, 0.5, 0.6)), (1.0, (0.6, 0.7, 0.8, 0.9)))
-"""Blends of foreground and distance, each with the splitting thresholds that suit it."""
+PROMINENCES = (0.25, 0.2, 0.3, 0.15, 0.4)
+BLENDS = (0.5, 0.0, 0.25, 1.0)
 SMALLEST = (0.1, 0.05, 0.2)
 CERTAINTIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
 _NOISE_SIDE = 512
 _MOST_FALSE = 0.25  # objects in 512 x 512 pixels of noise
 
 
-def calibrate_instances(model: Model, kinds: Kinds, *, most_images: int = 16) -> Model:
-    """Return the model with the splitting threshold, then the smallest cell, that score best on images.
+def calibrate(model: Model, kinds: Kinds, *, most_images: int = 64) -> Model:
+    """Return the model with the instance parameters that score best on images: how cells are split first.
 
     Up to ``most_images`` of each kind (at the network's scale), evenly spread, are predicted once; the mean
-    AP on their reviewed pixels, averaged over the kinds, decides.
+    AP on their reviewed pixels decides. A kind counts as the square root of its number of cells, as in
+    training. Of the certainties at which next to nothing is found in mere noise the best is taken.
     """
     trial = _Trial.of(model, kinds, most_images)
-    markers = dict(BLENDS).get(model.card.instances.blend, MARKERS)
-    return trial.choose(trial.choose(model, "marker", markers), "min_area", SMALLEST)
-
-
-def calibrate(model: Model, kinds: Kinds, *, most_images: int = 64) -> Model:
-    """Return the model with all instance parameters fitted, as `calibrate_instances` does.
-
-    That includes the blend of maps in which cells are split. Of the certainties at which next to nothing is
-    found in mere noise the one that scores best is taken. A kind counts as the square root of its number of
-    cells, as in training.
-    """
-    trial = _Trial.of(model, kinds, most_images, weigh=True)
-    blended = [trial.choose(_set(model, "blend", blend), "marker", markers) for blend, markers in BLENDS]
+    blended = [trial.choose(_set(model, "blend", blend), "prominence", PROMINENCES) for blend in BLENDS]
     fitted = trial.choose(max(blended, key=trial.score), "min_area", SMALLEST)
     return trial.choose(fitted, "certainty", _safe_certainties(fitted), keep=False)
 
@@ -55,11 +43,11 @@ class _Trial:
     weights: Sequence[float]
 
     @classmethod
-    def of(cls, model: Model, kinds: Kinds, most_images: int, *, weigh: bool = False) -> _Trial:
+    def of(cls, model: Model, kinds: Kinds, most_images: int) -> _Trial:
         chosen = [images[:: -(-len(images) // most_images)] for images in kinds if images]
         maps = [[model.predict_maps(image.image) for image in images] for images in chosen]
         cells = [sum(int(image.labels.max()) for image in images) for images in chosen]
-        return cls(chosen, maps, [float(np.sqrt(count)) if weigh else 1.0 for count in cells])
+        return cls(chosen, maps, [float(np.sqrt(count)) for count in cells])
 
     def choose(self, model: Model, name: str, values: Sequence[float], *, keep: bool = True) -> Model:
         """Return the model with the best of the values of one parameter; its own, if to be kept, where none

@@ -14,14 +14,13 @@ from napari_unet.core.card import MOST_EARLIER, ModelCard
 from napari_unet.core.gates import check_corrections, check_rate
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
-from napari_unet.core.params import FineTuneParams
+from napari_unet.core.params import FineTuneParams, InstanceParams
 from napari_unet.core.pieces import cut_pieces
 from napari_unet.core.progress import Progress, Report
 from napari_unet.core.proof import judge
 from napari_unet.core.sampling import Sampler, TrainingImage, mix
 from napari_unet.core.size import Range, measure_object_size, measure_size_range
 from napari_unet.nn.backend import fast_policy, keras
-from napari_unet.nn.calibration import calibrate_instances
 from napari_unet.nn.cost import count_pixels, measure_pace
 from napari_unet.nn.kinds import choose_teacher, is_known, scale_new_kind
 from napari_unet.nn.predictor import Model
@@ -41,7 +40,6 @@ _PROVING = 0.15  # of the time, for what the old model finds in held-out correct
 _GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
 _GLANCE = 0.02  # of the time, at most, for one of them
 _MOST_GLANCED = 2  # images
-_SECONDS_PER_FIT = 10.0  # of the effort, for each image that thresholds are fitted to
 _UNCERTAINTY = 1.3  # by which what follows the learning may take longer than reckoned
 _SIDE_JOBS = 512 * 512  # px that could be predicted while the new network is compiled and saved
 
@@ -120,20 +118,15 @@ def fine_tune_planes(
     child = _conceive(parent, teacher, goes_on, name, scale, pixel_size, samples)
     # Also where the teacher's own weights are kept: it keeps the child from learning a few cells by heart.
     rehearsal = rehearse(teacher)
-    kinds = [samples] if teacher.card.kind in child.card.earlier else [samples, rehearsal]
-    fitted = round(min(max(budget.seconds / _SECONDS_PER_FIT, 2), 16))
     pace = measure_pace(parent)
-    work = _count_work(child.card, proof, exam, [kind[:fitted] for kind in kinds], next_planes, scale)
-    budget.begin(pace * work)
+    budget.begin(pace * _count_work(child.card, proof, exam, next_planes, scale))
     rate = params.learning_rate * (1 if before is None else max(1 - before.mean_ap, _LOWEST_RATE))
     gentle = params.model_copy(update={"learning_rate": rate})
     glance = _plan_glances(child.card, proof, pace, budget, scale)
     history = _learn(child, samples, rehearsal, gentle, budget, glance, report)
-    report(Progress(1.0, "Fitting the splitting of cells"))
-    model = calibrate_instances(child, kinds, most_images=fitted)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
-    after = proof.score(proof.find(_look_only_at(model, scale)))
-    known = exam.grade(_look_only_at(model, model.card.scale))
+    after = proof.score(proof.find(_look_only_at(child, scale)))
+    known = exam.grade(_look_only_at(child, child.card.scale))
     accepted, reason = judge(before, after, exam.before, known)
     seconds, cpu = budget.elapsed, process_time() - cpu
     training = {
@@ -145,7 +138,7 @@ def fine_tune_planes(
         "parent": {"name": parent.card.name, "data": parent.card.training.get("data", "")},
     }
     scores = {"held_out": _summary(before, after), "known": {"before": exam.before, "after": known}}
-    model = replace(model, card=model.card.model_copy(update={"training": training, "scores": scores}))
+    model = replace(child, card=child.card.model_copy(update={"training": training, "scores": scores}))
     return FineTuneResult(
         model,
         before,
@@ -214,7 +207,6 @@ def _count_work(
     card: ModelCard,
     proof: Proof,
     exam: Exam,
-    fitted: Sequence[Sequence[TrainingImage]],
     next_planes: Sequence[tuple[int, ...]],
     scale: float,
 ) -> float:
@@ -224,8 +216,7 @@ def _count_work(
     if scale != card.image_scale(proof.pixel_size):  # which it looks for
         user += sum(count_pixels(card, shape, at=scale) for shape in (*seen, *next_planes))
     known = sum(count_pixels(card, labels.shape, None) for labels in exam.labels)
-    fit = sum(count_pixels(card, image.labels.shape, at=1.0) for kind in fitted for image in kind)
-    return _UNCERTAINTY * (user + known + fit + _SIDE_JOBS)
+    return _UNCERTAINTY * (user + known + _SIDE_JOBS)
 
 
 def _plan_glances(
@@ -264,14 +255,19 @@ def _conceive(
     """Return the child before it learns: its teacher's weights, and the parent's other kinds of cells.
 
     The teacher's are kept, too, unless the child ``goes_on`` with the same kind. Of a new kind too little is
-    known to look for a scale where cells seem to be of another size: they may be merged, not larger.
+    known to look for a scale where cells seem to be of another size: they may be merged, not larger. Nor do
+    a few cells tell how they are split best, which the network will have learnt by heart.
     """
     seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
     size, size_range = measure_object_size(seen), None
+    instances = teacher.card.instances
     kept = list(zip(parent.card.kinds, [one.network for one in parent.specialists], strict=True))
     if goes_on:
         kept = [pair for pair in kept if pair[0] != teacher.card.kind]
         size_range = _widen(teacher.card.size_range, measure_size_range(seen))
+    else:
+        split = InstanceParams().model_dump(include={"prominence", "blend"})
+        instances = instances.model_copy(update=split)
     kept = kept[:MOST_EARLIER]
     card = parent.card.model_copy(
         update={
@@ -283,7 +279,7 @@ def _conceive(
             "pixel_size": pixel_size,
             "object_size": size or teacher.card.object_size,
             "size_range": size_range,
-            "instances": teacher.card.instances,
+            "instances": instances,
             "versions": {**parent.card.versions, "keras": keras.__version__},
         }
     )

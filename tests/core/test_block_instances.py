@@ -58,7 +58,7 @@ def label(maps, outputs, params, **options):
     window=st.integers(5, 40),
     margin=st.integers(1, 6),
     outputs=st.sampled_from(OUTPUTS),
-    marker=st.floats(0.3, 0.8),
+    prominence=st.sampled_from((0.1, 0.15, 0.25, 0.4)),
     certainty=st.floats(0.5, 0.8),
     blend=st.sampled_from((0.0, 0.25, 1.0)),
     steps=st.sampled_from([0, 0, 2, 8]),
@@ -71,7 +71,7 @@ def label(maps, outputs, params, **options):
     window=5,
     margin=1,
     outputs=("foreground", "border"),
-    marker=0.5,
+    prominence=0.2,
     certainty=0.5,
     blend=0.0,
     steps=0,
@@ -84,17 +84,17 @@ def label(maps, outputs, params, **options):
     window=5,
     margin=1,
     outputs=OUTPUT_MAPS,
-    marker=0.52,
+    prominence=0.1,
     certainty=0.5,
     blend=0.0,
     steps=2,
     seed=800,
 )
 def test_cells_are_those_of_the_whole_plane_whatever_the_blocks(
-    height, width, block, window, margin, outputs, marker, certainty, blend, steps, seed
+    height, width, block, window, margin, outputs, prominence, certainty, blend, steps, seed
 ):
     maps = draw_maps(seed, (height, width), outputs, steps)
-    params = InstanceParams(marker=marker, certainty=certainty, blend=blend)
+    params = InstanceParams(prominence=prominence, certainty=certainty, blend=blend)
     whole = label_instances(maps, outputs, params, object_size=SIZE)
     found = label(maps, outputs, params, block=block, window=window, margin=margin, reach=128)
     np.testing.assert_array_equal(found, whole)
@@ -105,7 +105,7 @@ def test_where_cells_reach_farther_than_windows_do_blocks_still_make_no_differen
     maps = draw_maps(3, (150, 140), outputs)
     maps[..., 0] = np.clip(maps[..., 0] + 0.1, 0, 1)
     limits = {"window": 16, "margin": 1, "reach": 2}
-    params = InstanceParams(marker=0.75)
+    params = InstanceParams(prominence=0.1)
     first, *others = (label(maps, outputs, params, block=block, **limits) for block in (7, 32, 55, 200))
     assert first.any()
     for other in others:
@@ -128,7 +128,7 @@ def test_every_block_and_window_is_reported_and_may_end_the_work():
     maps = draw_maps(0, (64, 64), OUTPUT_MAPS)
     seen = []
     label(maps, OUTPUT_MAPS, InstanceParams(), block=32, window=16, on_block=lambda *at: seen.append(at))
-    assert seen == [(number, 4 * 4 + 16) for number in range(1, 33)]
+    assert seen == [(number, 5 * 4 + 16) for number in range(1, 37)]
 
     def stop(done, total):
         raise KeyboardInterrupt

@@ -12,6 +12,7 @@ from napari_unet.core.membranes import (
     evaluate_interiors,
     evaluate_segments,
     label_interior,
+    part_interior,
     score_segments,
     thin_borders,
 )
@@ -56,6 +57,11 @@ def quarters():
     for number, (top, left) in enumerate(product((0, 5), (0, 5)), start=1):
         labels[top : top + 4, left : left + 4] = number
     return labels
+
+
+def large_quarters():
+    """The same, 8 times as large."""
+    return np.kron(quarters(), np.ones((8, 8), np.int32))
 
 
 def test_the_truth_scores_one():
@@ -118,23 +124,37 @@ def test_the_width_of_a_membrane_makes_no_difference():
     assert score_segments(thick, truth)[0] < found.v_rand
 
 
-def test_the_best_threshold_is_found_over_all_planes():
-    truth = quarters()
-    weak = np.where(truth > 0, 0.75, 0.45).astype(np.float32)
-    strong = np.where(truth > 0, 0.95, 0.65).astype(np.float32)
-    scores = evaluate_interiors([weak, strong], [truth, truth])
+def test_the_best_prominence_is_found_over_all_planes():
+    truth = large_quarters()
+    weak = np.where(truth > 0, 0.78, 0.45).astype(np.float32)
+    stained = np.where(truth > 0, 0.98, 0.42).astype(np.float32)
+    stained[10:20, :32] = 0.75  # no membrane, though darker
+    scores = evaluate_interiors([weak, stained], [truth, truth])
     assert scores.v_rand == scores.v_info == pytest.approx(1)
-    assert scores.v_rand_threshold == scores.v_info_threshold == 0.7
-    only_weak = evaluate_interiors([weak], [truth])
-    assert only_weak.v_rand_threshold == 0.5
+    assert 0.2 <= scores.v_rand_prominence == scores.v_info_prominence < 0.35
+    assert evaluate_interiors([weak], [truth]).v_rand_prominence < scores.v_rand_prominence
+
+
+def test_a_faint_membrane_parts_where_one_threshold_for_all_would_merge():
+    truth = large_quarters()
+    interior = (truth > 0).astype(np.float32)
+    interior[:, 32:40][truth[:, 32:40] == 0] = 0.6
+    interior[40:, :40] -= 0.45  # a part of the plane in which the network is unsure
+    scores = evaluate_interiors([interior], [truth])
+    assert scores.v_rand == pytest.approx(1)
 
 
 def test_a_map_with_a_gap_in_a_membrane_merges_two():
-    truth = quarters()
+    truth = large_quarters()
     interior = (truth > 0).astype(np.float32)
-    interior[1, 4] = 1
-    scores = evaluate_interiors([interior], [truth])
-    assert scores.v_rand == pytest.approx(2 * 0.25 / (0.375 + 0.25))
+    interior[4:28, 32:40] = 1
+    parted = part_interior(interior, 0.2)
+    assert len(np.unique(parted[truth > 0])) == 3
+    assert evaluate_interiors([interior], [truth]).v_rand == pytest.approx(2 * 0.25 / (0.375 + 0.25))
+
+
+def test_a_map_that_shows_nothing_is_one_segment():
+    assert set(part_interior(np.full((20, 30), 0.1, np.float32), 0.2).ravel()) == {1}
 
 
 def test_what_cannot_be_compared_is_refused():
