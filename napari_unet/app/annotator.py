@@ -181,7 +181,7 @@ def count_objects(prediction: Labels, truth: Labels) -> int:
 class _Scene:
     """The objects of a plane: all true cells, then what was predicted besides.
 
-    A predicted cell and a true one have to do with each other if more than half of the smaller lies in the
+    A predicted cell and a true one have to do with each other if half or more of the smaller lies in the
     larger. One is predicted besides if it has to do with none, or only with such as are right without it.
     """
 
@@ -193,7 +193,7 @@ class _Scene:
         table = table.reshape(true_ids.size, self._ids.size)
         rows, columns = table.sum(axis=1, keepdims=True), table.sum(axis=0, keepdims=True)
         fits = table >= GOOD * np.maximum(rows + columns - table, 1)
-        related = (2 * table > rows) | (2 * table > columns)
+        related = (2 * table >= rows) | (2 * table >= columns)
         for those in (fits, related):
             those[0], those[:, 0] = False, False
         self._fits, self._related = fits, related

@@ -132,7 +132,7 @@ def suggest(
     """Suggest fixes for cells `labels` (Y, X; 1, 2, ...) that `params` drew from output maps (Y, X, maps).
 
     Looked at are the surroundings of `boxes`, those named first, as long as they are no more than `SHARE` of
-    the plane. There the maps are read in other ways, too: with a lower and a higher splitting threshold, with
+    the plane. There the maps are read in other ways, too: with cores of less and of more prominence, with
     a high and a low threshold of the foreground, both believing less certain cells, and with the depth
     lowered along predicted borders. Where cells meet whose number differs, these may be better. How likely a
     cell is right follows from two things, with log-odds -1.5 + 6.5 steady - 17.7 misfit: `steady` is its mean

@@ -1,4 +1,4 @@
-"""Instance parameters fitted to labels: which thresholds turn a network's maps into these cells best."""
+"""Instance parameters fitted to labels: which of them turn a network's maps into these cells best."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -131,6 +131,11 @@ def test_images_take_turns():
 SCENES = hnp.arrays(np.int32, (9, 11), elements=st.integers(0, 5))
 
 
+HALF_IN_EACH = np.full((2, 9, 11), 2, np.int32)
+HALF_IN_EACH[0, 0, :2] = HALF_IN_EACH[1, 0, [0, 2, 3]] = 1
+
+
+@example(*HALF_IN_EACH, "queue", 1, 1, 0)
 @given(SCENES, SCENES, st.sampled_from(list(WALKS)), st.integers(1, 6), st.integers(1, 30), st.integers(0, 3))
 @settings(deadline=None, max_examples=100)
 def test_what_is_changed_is_true_what_is_seen_is_right_and_the_budget_holds(

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -23,6 +25,16 @@ def test_parameters_are_immutable_and_strangers_are_refused():
         TrainParams(stepps=5)
     with pytest.raises(ValidationError):
         NetworkParams(depth=9)
+
+
+def test_models_that_cut_the_landscape_at_one_height_are_still_read():
+    card = ModelCard(name="x", network=NetworkParams(), outputs=("foreground", "distance"))
+    old = card.model_dump(mode="json")
+    old["instances"] = {"foreground": 0.4, "marker": 0.47, "min_area": 0.1, "certainty": 0.8}
+    read = ModelCard.model_validate(old).instances
+    assert read == params.InstanceParams(foreground=0.4, certainty=0.8, blend=0.0)
+    old["instances"] |= {"blend": 1.0}
+    assert ModelCard.model_validate_json(json.dumps(old)).instances.blend == 1.0
 
 
 def test_presets_have_a_channel_for_each_of_their_maps():

@@ -1,10 +1,11 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.params import FineTuneParams
+from napari_unet.core.params import FineTuneParams, InstanceParams
 from napari_unet.core.progress import Cancelled
 from napari_unet.nn import finetune
 from napari_unet.nn.backend import keras
@@ -113,6 +114,16 @@ def test_what_was_known_of_cells_of_another_size_is_kept_and_can_be_built_on(par
     again = fine_tune_planes(parent, [corrected(1)], steps, name="again").model
     assert weights_of(grandchild) == weights_of(again)  # it went on where the first parent had stopped
     assert again.card.earlier == ()
+
+
+def test_a_new_kind_of_cells_is_split_as_any_is_and_a_known_one_as_before(parent):
+    steep = parent.card.instances.model_copy(update={"prominence": 0.4, "blend": 0.0, "certainty": 0.7})
+    parent = replace(parent, card=parent.card.model_copy(update={"instances": steep}))
+    steps = PARAMS.model_copy(update={"steps": 2})
+    new = fine_tune_planes(parent, [enlarged(0)], steps, name="new").model
+    assert new.card.instances == InstanceParams(certainty=0.7)
+    assert new.card.earlier[0].instances == steep
+    assert fine_tune_planes(parent, [corrected(1)], steps, name="known").model.card.instances == steep
 
 
 def weights_of(model):
