@@ -41,6 +41,13 @@ class CellKind(BaseModel):
         json_schema_extra={"unit": "um"},
     )
 
+    reserve: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="By how much surer its network has to be of an image than the others' to draw it.",
+    )
+
     def knows_scale(self, pixel_size: float | None) -> bool:
         """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""
         return pixel_size is not None and self.pixel_size is not None

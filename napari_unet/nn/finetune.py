@@ -17,12 +17,12 @@ from napari_unet.core.normalise import normalise
 from napari_unet.core.params import FineTuneParams, InstanceParams
 from napari_unet.core.pieces import cut_pieces
 from napari_unet.core.progress import Progress, Report
-from napari_unet.core.proof import judge
+from napari_unet.core.proof import has_forgotten, judge, measure_gain
 from napari_unet.core.sampling import Sampler, TrainingImage, mix
 from napari_unet.core.size import Range, measure_object_size, measure_size_range
 from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.cost import count_pixels, measure_pace
-from napari_unet.nn.kinds import choose_teacher, is_known, scale_new_kind
+from napari_unet.nn.kinds import choose_teacher, is_known, measure_reserve, scale_new_kind
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.proof import Proof, put_aside
 from napari_unet.nn.rehearsal import Exam, rehearse
@@ -40,6 +40,7 @@ _PROVING = 0.15  # of the time, for what the old model finds in held-out correct
 _GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
 _GLANCE = 0.02  # of the time, at most, for one of them
 _MOST_GLANCED = 2  # images
+_MOST_COMPARED = 4  # images
 _UNCERTAINTY = 1.3  # by which what follows the learning may take longer than reckoned
 _SIDE_JOBS = 512 * 512  # px that could be predicted while the new network is compiled and saved
 
@@ -119,14 +120,22 @@ def fine_tune_planes(
     # Also where the teacher's own weights are kept: it keeps the child from learning a few cells by heart.
     rehearsal = rehearse(teacher)
     pace = measure_pace(parent)
-    budget.begin(pace * _count_work(child.card, proof, exam, next_planes, scale))
+    taught = [image.image for image in teaching[:_MOST_COMPARED]]
+    budget.begin(pace * _count_work(child.card, proof, exam, taught, next_planes, scale))
     rate = params.learning_rate * (1 if before is None else max(1 - before.mean_ap, _LOWEST_RATE))
     gentle = params.model_copy(update={"learning_rate": rate})
     glance = _plan_glances(child.card, proof, pace, budget, scale)
     history = _learn(child, samples, rehearsal, gentle, budget, glance, report)
+    report(Progress(1.0, "Telling what it has learnt from what was known"))
+    if child.earlier and not goes_on:
+        child = _set_reserve(child, parent, taught, exam, pixel_size)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
-    after = proof.score(proof.find(_look_only_at(child, scale)))
-    known = exam.grade(_look_only_at(child, child.card.scale))
+    after, known = _score(child, proof, exam, scale)
+    gain = measure_gain(before, after)
+    if goes_on and gain > 0 and has_forgotten(gain, exam.before, known):
+        # Rare, so the seconds that it takes are not planned.
+        child = _set_reserve(_keep_beside(child, parent), parent, taught, exam, pixel_size)
+        after, known = _score(child, proof, exam, scale)
     accepted, reason = judge(before, after, exam.before, known)
     seconds, cpu = budget.elapsed, process_time() - cpu
     training = {
@@ -207,6 +216,7 @@ def _count_work(
     card: ModelCard,
     proof: Proof,
     exam: Exam,
+    taught: Sequence[NDArray[np.float32]],
     next_planes: Sequence[tuple[int, ...]],
     scale: float,
 ) -> float:
@@ -216,6 +226,8 @@ def _count_work(
     if scale != card.image_scale(proof.pixel_size):  # which it looks for
         user += sum(count_pixels(card, shape, at=scale) for shape in (*seen, *next_planes))
     known = sum(count_pixels(card, labels.shape, None) for labels in exam.labels)
+    if card.earlier:  # to tell one kind from the other
+        known += known + sum(count_pixels(card, image.shape[:2], proof.pixel_size) for image in taught)
     return _UNCERTAINTY * (user + known + _SIDE_JOBS)
 
 
@@ -261,31 +273,56 @@ def _conceive(
     seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
     size, size_range = measure_object_size(seen), None
     instances = teacher.card.instances
-    kept = list(zip(parent.card.kinds, [one.network for one in parent.specialists], strict=True))
     if goes_on:
-        kept = [pair for pair in kept if pair[0] != teacher.card.kind]
         size_range = _widen(teacher.card.size_range, measure_size_range(seen))
     else:
         split = InstanceParams().model_dump(include={"prominence", "blend"})
         instances = instances.model_copy(update=split)
-    kept = kept[:MOST_EARLIER]
     card = parent.card.model_copy(
         update={
             "name": name,
             "title": f"{(parent.card.title or parent.card.name).removesuffix(_TUNED)}{_TUNED}",
             "parent": parent.sha256 or None,
             "scale": teacher.card.scale if goes_on and pixel_size is None else scale,
-            "earlier": tuple(kind for kind, _ in kept),
+            "earlier": (),
             "pixel_size": pixel_size,
             "object_size": size or teacher.card.object_size,
             "size_range": size_range,
             "instances": instances,
+            "reserve": teacher.card.reserve if goes_on else 0.0,
             "versions": {**parent.card.versions, "keras": keras.__version__},
         }
     )
     network = build_network(card.network, dtype=fast_policy())
     network.set_weights(teacher.network.get_weights())
-    return Model(network, card, earlier=tuple(network for _, network in kept))
+    return _keep(Model(network, card), [one for one in parent.specialists if not goes_on or one != teacher])
+
+
+def _keep_beside(child: Model, parent: Model) -> Model:
+    """Return the child, which went on with a kind of cells, as one that has learnt a new kind instead."""
+    card = child.card.model_copy(update={"size_range": None})
+    return _keep(replace(child, card=card), parent.specialists)
+
+
+def _keep(child: Model, known: Sequence[Model]) -> Model:
+    """Return the child with these of its parent's kinds of cells, the latest ones."""
+    known = known[:MOST_EARLIER]
+    card = child.card.model_copy(update={"earlier": tuple(one.card.kind for one in known)})
+    return replace(child, card=card, earlier=tuple(one.network for one in known))
+
+
+def _set_reserve(
+    child: Model, parent: Model, taught: Sequence[NDArray[np.float32]], exam: Exam, pixel_size: float | None
+) -> Model:
+    """Return the child, which keeps kinds of its parent's, as one that leaves their images to them."""
+    reserve = measure_reserve(child.specialists[0], parent, taught, exam.images, pixel_size)
+    return replace(child, card=child.card.model_copy(update={"reserve": reserve}))
+
+
+def _score(child: Model, proof: Proof, exam: Exam, scale: float) -> tuple[Scores | None, float | None]:
+    """Return the scores on held-out corrections, and on what the parent knows."""
+    after = proof.score(proof.find(_look_only_at(child, scale)))
+    return after, exam.grade(_look_only_at(child, child.card.scale))
 
 
 def _widen(known: Range | None, seen: Range | None) -> Range | None:

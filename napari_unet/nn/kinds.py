@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_unet.core.metrics import Scores
 from napari_unet.core.size import MOST_ENLARGED, Range, fit_size
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.rehearsal import Exam
 
+Float32 = NDArray[np.float32]
+
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
+_BAR = 0.25
 _FOUND = 0.25  # mean AP from which on a network is said to know cells
 
 
@@ -44,6 +52,25 @@ def is_known(
 def scale_new_kind(teacher: Model, scale: float, pixel_size: float | None, size: float | None) -> float:
     """Return the scale for a new kind of cells of ``size`` px: the teacher's ``scale`` if it fits them."""
     return scale if size is None or scale == teacher.card.image_scale(pixel_size) else _enlarge(teacher, size)
+
+
+def measure_reserve(
+    child: Model, parent: Model, taught: Sequence[Float32], known: Sequence[Float32], pixel_size: float | None
+) -> float:
+    """Return how much surer than its parent a child has to be of an image to draw it.
+
+    The parent is to draw images (Y, X, C) such as it has ``known``, the child such as it was ``taught``, with
+    pixels of ``pixel_size`` in um. The bar lies nearer to the former, since new images of what was taught are
+    less familiar. Where nothing tells them apart the surer one draws.
+    """
+    if not taught or not known:
+        return 0.0
+    gaps = [
+        [child.measure_claim(image, size) - parent.measure_claim(image, size) for image in images]
+        for images, size in ((known, None), (taught, pixel_size))
+    ]
+    most, least = max(gaps[0]), min(gaps[1])
+    return max(most + _BAR * (least - most), 0.0) if least > most else 0.0
 
 
 def _sizes_looked_for(model: Model, pixel_size: float | None) -> Range | None:

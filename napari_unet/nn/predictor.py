@@ -195,11 +195,24 @@ class Model:
         the cells that it finds have to be of a size that it has learnt: if they are not, and are when it
         looks for the scale itself, that result stands.
         """
-        looks = [
-            (one, one._predict(image, one.card.image_scale(pixel_size), on_tile)) for one in self.specialists
-        ]
-        one, first = max(looks, key=lambda look: self._measure_confidence(look[1]))
+        looks = [(one, one._look_first(image, pixel_size, on_tile)) for one in self.specialists]
+        one, first = max(looks, key=lambda look: look[0]._measure_claim(look[1]))
         return one._check_scale(image, first, pixel_size, on_tile)
+
+    def measure_claim(self, image: Float32, pixel_size: float | None = None) -> float:
+        """Return how sure the network that would draw an image (Y, X, C) is of it, less its reserve."""
+        return max(one._measure_claim(one._look_first(image, pixel_size)) for one in self.specialists)
+
+    def _look_first(
+        self,
+        image: Float32,
+        pixel_size: float | None,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Prediction:
+        return self._predict(image, self.card.image_scale(pixel_size), on_tile)
+
+    def _measure_claim(self, first: Prediction) -> float:
+        return self._measure_confidence(first) - self.card.reserve
 
     def _check_scale(
         self, image: Float32, first: Prediction, pixel_size: float | None, on_tile: Callable[[int, int], None]

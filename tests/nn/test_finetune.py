@@ -11,6 +11,7 @@ from napari_unet.nn import finetune
 from napari_unet.nn.backend import keras
 from napari_unet.nn.finetune import CorrectedPlane, fine_tune_planes
 from napari_unet.nn.predictor import Model
+from napari_unet.nn.rehearsal import Exam
 from napari_unet.nn.unet import build_network
 
 from .conftest import TINY, draw_scene
@@ -71,6 +72,22 @@ def test_a_model_that_got_worse_is_not_accepted(parent, tiny_card):
     assert not result.accepted
     assert result.after.mean_ap < result.before.mean_ap
     assert "worse" in result.reason
+
+
+def test_what_would_have_been_forgotten_is_kept_beside_what_is_learnt(parent, monkeypatch):
+    """Cells of which the parent finds some, so that they seem to be of the kind that it knows."""
+    grades = iter([0.1, 0.9])
+    exam = Exam([], [], 0.9)
+    monkeypatch.setattr(Exam, "of", classmethod(lambda cls, model: exam))
+    monkeypatch.setattr(Exam, "grade", lambda self, model: next(grades))
+    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
+    result = fine_tune_planes(parent, [corrected(s) for s in range(3)], PARAMS, name="child")
+    assert result.accepted, result.reason
+    assert result.known_after == 0.9
+    assert result.after.ap50 > result.before.ap50
+    model = result.model
+    assert model.card.earlier == (parent.card.kind,)
+    assert weights_of(model.specialists[1]) == weights_of(parent) != weights_of(model)
 
 
 def test_too_few_corrections_are_said_to_be_so(parent):

@@ -6,7 +6,7 @@ import pytest
 from napari_unet import evaluate, fine_tune
 from napari_unet.app.loaded import resolve_model
 from napari_unet.core.render import render_nuclei
-from napari_unet.nn.kinds import choose_teacher, is_known, scale_new_kind
+from napari_unet.nn.kinds import choose_teacher, is_known, measure_reserve, scale_new_kind
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.rehearsal import Exam
 from napari_unet.nn.unet import build_network
@@ -73,3 +73,41 @@ def test_the_bundled_model_learns_large_nuclei_as_nuclei():
     assert child.size_range[0] <= parent.size_range[0]
     assert child.size_range[1] >= parent.size_range[1]
     assert evaluate(result.model.segment_plane(images[2][..., None]), labels[2]).ap50 > 0.5
+
+
+class Sure:
+    """A model that is as sure of an image as a table says."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def measure_claim(self, image, pixel_size=None):
+        return self.table[image]
+
+
+@pytest.mark.parametrize(
+    ("known", "taught", "reserve"),
+    [
+        ([-0.2, -0.1], [0.1, 0.3], 0.0),  # the surer one is the right one
+        ([-0.1, 0.1], [0.5, 0.3], 0.15),
+        ([0.2], [0.1], 0.0),  # nothing tells them apart
+        ([], [0.1], 0.0),
+    ],
+)
+def test_a_child_has_to_be_surer_than_of_what_its_parent_knows(known, taught, reserve):
+    gaps = dict(enumerate(known + taught))
+    child, parent = Sure({image: 0.5 + gap for image, gap in gaps.items()}), Sure(dict.fromkeys(gaps, 0.5))
+    images = list(gaps)
+    first = len(known)
+    found = measure_reserve(child, parent, images[first:], images[:first], None)
+    assert found == pytest.approx(reserve)
+
+
+def test_the_network_whose_reserve_is_exceeded_draws(model):
+    other = model.card.kind.model_copy(update={"object_size": 15.0})
+    image = np.zeros((32, 32, 1), np.float32)
+    for reserve, drawn in ((0.0, model.card.kind), (0.01, other)):
+        card = model.card.model_copy(update={"earlier": (other,), "reserve": reserve})
+        both = replace(model, card=card, earlier=(model.network,))  # as sure as each other
+        assert both.predict(image).kind.object_size == drawn.object_size
+        assert both.measure_claim(image) == model.measure_claim(image)
