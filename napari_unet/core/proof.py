@@ -108,15 +108,9 @@ def measure_gain(before: Scores | None, after: Scores | None) -> float:
     return after.ap50 - before.ap50 if before is not None and after is not None else 0.0
 
 
-def has_forgotten(gain: float, known_before: float | None, known_after: float | None) -> bool:
-    """Return whether a model that has a ``gain`` on corrections has lost too much of what was known.
-
-    Of that it may lose some, more if it gains more, but never half.
-    """
-    if known_before is None or known_after is None:
-        return False
-    lost = known_before - known_after
-    return lost > MOST_FORGOTTEN and (lost > gain or lost > known_before / 2)
+def measure_loss(known_before: float | None, known_after: float | None) -> float:
+    """Return how much lower the AP on what was known is after; 0 where there is nothing to compare."""
+    return known_before - known_after if known_before is not None and known_after is not None else 0.0
 
 
 def judge(
@@ -125,9 +119,11 @@ def judge(
     """Return whether a new model may take the place of the old one, and one sentence that says why.
 
     ``before`` and ``after`` are their scores on held-out corrections, ``known_before`` and ``known_after``
-    their AP at IoU 0.5 on images that the old one knows; None where there is nothing to compare.
+    their AP at IoU 0.5 on images that the old one knows; None where there is nothing to compare. Of those it
+    may lose some, more if it gains more on the corrections, but never half.
     """
-    if has_forgotten(measure_gain(before, after), known_before, known_after):
+    lost = measure_loss(known_before, known_after)
+    if lost > MOST_FORGOTTEN and (lost > measure_gain(before, after) or lost > (known_before or 0) / 2):
         return False, (
             "The new model has forgotten too much of what the old one knew "
             f"(AP {known_before:.2f} before, {known_after:.2f} after, on images that it knew): "

@@ -17,7 +17,7 @@ from napari_unet.core.normalise import normalise
 from napari_unet.core.params import FineTuneParams, InstanceParams
 from napari_unet.core.pieces import cut_pieces
 from napari_unet.core.progress import Progress, Report
-from napari_unet.core.proof import has_forgotten, judge, measure_gain
+from napari_unet.core.proof import judge, measure_gain, measure_loss
 from napari_unet.core.sampling import Sampler, TrainingImage, mix
 from napari_unet.core.size import Range, measure_object_size, measure_size_range
 from napari_unet.nn.backend import fast_policy, keras
@@ -40,6 +40,7 @@ _PROVING = 0.15  # of the time, for what the old model finds in held-out correct
 _GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
 _GLANCE = 0.02  # of the time, at most, for one of them
 _MOST_GLANCED = 2  # images
+_MIXED = 0.05  # AP lost on what was known, from which on this has to be something else
 _MOST_COMPARED = 4  # images
 _UNCERTAINTY = 1.3  # by which what follows the learning may take longer than reckoned
 _SIDE_JOBS = 512 * 512  # px that could be predicted while the new network is compiled and saved
@@ -131,8 +132,7 @@ def fine_tune_planes(
         child = _set_reserve(child, parent, taught, exam, pixel_size)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
     after, known = _score(child, proof, exam, scale)
-    gain = measure_gain(before, after)
-    if goes_on and gain > 0 and has_forgotten(gain, exam.before, known):
+    if goes_on and measure_loss(exam.before, known) > _MIXED and measure_gain(before, after) > 0:
         # Rare, so the seconds that it takes are not planned.
         child = _set_reserve(_keep_beside(child, parent), parent, taught, exam, pixel_size)
         after, known = _score(child, proof, exam, scale)
@@ -276,8 +276,7 @@ def _conceive(
     if goes_on:
         size_range = _widen(teacher.card.size_range, measure_size_range(seen))
     else:
-        split = InstanceParams().model_dump(include={"prominence", "blend"})
-        instances = instances.model_copy(update=split)
+        instances = _split_anew(instances)
     card = parent.card.model_copy(
         update={
             "name": name,
@@ -300,8 +299,13 @@ def _conceive(
 
 def _keep_beside(child: Model, parent: Model) -> Model:
     """Return the child, which went on with a kind of cells, as one that has learnt a new kind instead."""
-    card = child.card.model_copy(update={"size_range": None})
+    anew = {"size_range": None, "instances": _split_anew(child.card.instances)}
+    card = child.card.model_copy(update=anew)
     return _keep(replace(child, card=card), parent.specialists)
+
+
+def _split_anew(instances: InstanceParams) -> InstanceParams:
+    return instances.model_copy(update=InstanceParams().model_dump(include={"prominence", "blend"}))
 
 
 def _keep(child: Model, known: Sequence[Model]) -> Model:
