@@ -17,7 +17,7 @@ Float32 = NDArray[np.float32]
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
 _BAR = 0.25
-_FOUND = 0.25  # mean AP from which on a network is said to know cells
+_FOUND = 0.35  # mean AP from which on a network is said to know cells
 
 
 def choose_teacher(parent: Model, size: float | None, pixel_size: float | None) -> tuple[Model, float]:
