@@ -20,12 +20,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.block_cores import BlockCores
 from napari_unet.core.blocks import Box, Components, Reader, Shape, grow_box, plan_blocks, slices, within
-from napari_unet.core.instances import (
-    SMOOTHING_REACH,
-    Pockets,
-    cell_landscape,
-    grow_markers,
-)
+from napari_unet.core.instances import SMOOTHING_REACH, Pockets, cell_landscape, grow_markers
 from napari_unet.core.params import InstanceParams
 from napari_unet.core.targets import depth_in_pixels
 

@@ -40,7 +40,6 @@ class CellKind(BaseModel):
         description="Of the training images, um.",
         json_schema_extra={"unit": "um"},
     )
-
     reserve: float = Field(
         0.0,
         ge=0,

@@ -16,7 +16,7 @@ Float32 = NDArray[np.float32]
 
 _SIZE_TOLERANCE = 1.7
 _NEW_OBJECT_SIZE = 32.0
-_BAR = 0.25
+_BAR = 0.25  # of the way from what is known to what was taught
 _FOUND = 0.35  # mean AP from which on a network is said to know cells
 
 
