@@ -40,6 +40,7 @@ _PROVING = 0.15  # of the time, for what the old model finds in held-out correct
 _GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
 _GLANCE = 0.02  # of the time, at most, for one of them
 _MOST_GLANCED = 2  # images
+_LESS = {0.5: "half", 0.25: "a quarter"}  # of what was learnt, where all of it made the model worse
 _MIXED = 0.05  # AP lost on what was known, from which on this has to be something else
 _MOST_COMPARED = 4  # images
 _UNCERTAINTY = 1.3  # by which what follows the learning may take longer than reckoned
@@ -79,6 +80,16 @@ class FineTuneResult:
     learning_seconds: float = 0.0
     known_before: float | None = None
     known_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a child scores on held-out corrections and on what its parent knows, and what is made of it."""
+
+    after: Scores | None
+    known: float | None
+    accepted: bool
+    reason: str
 
 
 def fine_tune_planes(
@@ -131,12 +142,23 @@ def fine_tune_planes(
     if child.earlier and not goes_on:
         child = _set_reserve(child, parent, taught, exam, pixel_size)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
-    after, known = _score(child, proof, exam, scale)
-    if goes_on and measure_loss(exam.before, known) > _MIXED and measure_gain(before, after) > 0:
-        # Rare, so the seconds that it takes are not planned.
+
+    def examine(model: Model) -> _Outcome:
+        after = proof.score(proof.find(_look_only_at(model, scale)))
+        known = exam.grade(_look_only_at(model, model.card.scale))
+        return _Outcome(after, known, *judge(before, after, exam.before, known))
+
+    outcome = examine(child)
+    # Either is rare, so the seconds that it takes are not planned.
+    if (
+        goes_on
+        and measure_loss(exam.before, outcome.known) > _MIXED
+        and measure_gain(before, outcome.after) > 0
+    ):
         child = _set_reserve(_keep_beside(child, parent), parent, taught, exam, pixel_size)
-        after, known = _score(child, proof, exam, scale)
-    accepted, reason = judge(before, after, exam.before, known)
+        outcome = examine(child)
+    elif goes_on and not outcome.accepted:
+        outcome = _learn_less(child, teacher, examine) or outcome
     seconds, cpu = budget.elapsed, process_time() - cpu
     training = {
         "fine_tuned_on": _describe(planes),
@@ -146,21 +168,24 @@ def fine_tune_planes(
         "seed": params.seed,
         "parent": {"name": parent.card.name, "data": parent.card.training.get("data", "")},
     }
-    scores = {"held_out": _summary(before, after), "known": {"before": exam.before, "after": known}}
+    scores = {
+        "held_out": _summary(before, outcome.after),
+        "known": {"before": exam.before, "after": outcome.known},
+    }
     model = replace(child, card=child.card.model_copy(update={"training": training, "scores": scores}))
     return FineTuneResult(
         model,
         before,
-        after,
-        accepted,
-        reason,
+        outcome.after,
+        outcome.accepted,
+        outcome.reason,
         history,
         seconds=seconds,
         cpu_seconds=cpu,
         step_seconds=budget.step_seconds,
         learning_seconds=budget.learning_seconds,
         known_before=exam.before,
-        known_after=known,
+        known_after=outcome.known,
     )
 
 
@@ -268,12 +293,14 @@ def _conceive(
 
     The teacher's are kept, too, unless the child ``goes_on`` with the same kind. Of a new kind too little is
     known to look for a scale where cells seem to be of another size: they may be merged, not larger. Nor do
-    a few cells tell how they are split best, which the network will have learnt by heart.
+    a few cells tell how they are split best, which the network will have learnt by heart. Of a known kind
+    the size stays, too: by that of a few large cells, small ones would be dropped.
     """
     seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
-    size, size_range = measure_object_size(seen), None
-    instances = teacher.card.instances
+    known_size, seen_size = teacher.card.object_size, measure_object_size(seen)
+    size, size_range, instances = seen_size or known_size, None, teacher.card.instances
     if goes_on:
+        size = known_size or seen_size
         size_range = _widen(teacher.card.size_range, measure_size_range(seen))
     else:
         instances = _split_anew(instances)
@@ -285,7 +312,7 @@ def _conceive(
             "scale": teacher.card.scale if goes_on and pixel_size is None else scale,
             "earlier": (),
             "pixel_size": pixel_size,
-            "object_size": size or teacher.card.object_size,
+            "object_size": size,
             "size_range": size_range,
             "instances": instances,
             "reserve": teacher.card.reserve if goes_on else 0.0,
@@ -323,10 +350,21 @@ def _set_reserve(
     return replace(child, card=child.card.model_copy(update={"reserve": reserve}))
 
 
-def _score(child: Model, proof: Proof, exam: Exam, scale: float) -> tuple[Scores | None, float | None]:
-    """Return the scores on held-out corrections, and on what the parent knows."""
-    after = proof.score(proof.find(_look_only_at(child, scale)))
-    return after, exam.grade(_look_only_at(child, child.card.scale))
+def _learn_less(child: Model, teacher: Model, examine: Callable[[Model], _Outcome]) -> _Outcome | None:
+    """Take back as much of what a child has learnt as makes it acceptable; None, and nothing, if none does.
+
+    Its weights are mixed with its teacher's (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR
+    2022): a few steps from a good model can break a cell or two, half of each step seldom does.
+    """
+    taught, learnt = teacher.network.get_weights(), child.network.get_weights()
+    for share, words in _LESS.items():
+        child.network.set_weights([(1 - share) * a + share * b for a, b in zip(taught, learnt, strict=True)])
+        outcome = examine(child)
+        if outcome.accepted:
+            reason = f"With {words} of what it learnt t{outcome.reason[1:]}"
+            return replace(outcome, reason=reason)
+    child.network.set_weights(learnt)
+    return None
 
 
 def _widen(known: Range | None, seen: Range | None) -> Range | None:

@@ -17,6 +17,7 @@ from napari_unet.nn.unet import build_network
 from .conftest import TINY, draw_scene
 
 PARAMS = FineTuneParams(steps=150, tile=64, learning_rate=3e-3)
+FEW_STEPS = PARAMS.model_copy(update={"steps": 5})
 
 
 @pytest.fixture
@@ -88,6 +89,42 @@ def test_what_would_have_been_forgotten_is_kept_beside_what_is_learnt(parent, mo
     model = result.model
     assert model.card.earlier == (parent.card.kind,)
     assert weights_of(model.specialists[1]) == weights_of(parent) != weights_of(model)
+
+
+def test_of_what_made_the_model_worse_half_is_kept_if_that_is_not_worse(parent, monkeypatch):
+    verdicts = iter([(False, "The new model is worse."), (True, "The new model is as good.")])
+    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
+    planes = [corrected(s) for s in range(3)]
+    learnt = fine_tune_planes(parent, planes, FEW_STEPS, name="whole").model.network.get_weights()
+    monkeypatch.setattr(finetune, "judge", lambda *scores: next(verdicts))
+    result = fine_tune_planes(parent, planes, FEW_STEPS, name="child")
+    assert result.accepted
+    assert result.reason == "With half of what it learnt the new model is as good."
+    before, after = parent.network.get_weights(), result.model.network.get_weights()
+    for old, new, kept in zip(before, learnt, after, strict=True):
+        np.testing.assert_allclose(kept, (old + new) / 2, rtol=1e-5, atol=1e-7)
+    assert result.model.card.scores["held_out"]["after"] == result.after.model_dump()
+
+
+def test_where_no_part_of_it_is_better_all_that_was_learnt_can_be_looked_at(parent, monkeypatch):
+    verdicts = iter([(False, "all of it"), (False, "half"), (False, "a quarter")])
+    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
+    planes = [corrected(s) for s in range(3)]
+    whole = fine_tune_planes(parent, planes, FEW_STEPS, name="whole")
+    monkeypatch.setattr(finetune, "judge", lambda *scores: next(verdicts))
+    refused = fine_tune_planes(parent, planes, FEW_STEPS, name="refused")
+    assert next(verdicts, None) is None
+    assert not refused.accepted
+    assert refused.reason == "all of it"
+    assert weights_of(refused.model) == weights_of(whole.model)
+    assert refused.after == whole.after
+
+
+def test_small_cells_are_not_dropped_since_a_few_large_ones_of_the_kind_were_corrected(parent, monkeypatch):
+    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
+    child = fine_tune_planes(parent, [corrected(1)], FEW_STEPS, name="child").model
+    assert child.card.earlier == ()
+    assert child.card.object_size == parent.card.object_size
 
 
 def test_too_few_corrections_are_said_to_be_so(parent):
