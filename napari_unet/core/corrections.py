@@ -190,15 +190,15 @@ def rebase(review: Review, prediction: Labels) -> Review:
     Reviewed pixels keep their prediction, label and mark; all others take the new prediction, and no pixel
     gets changed or marked by that. Predicted cells keep their ids unless a kept cell has it. A predicted
     cell loses the pixels that are reviewed, and pieces that are then less than `SLIVER` of it are dropped. A
-    predicted cell that matches a kept one (IoU > 0.5) continues it under the kept id where the user had not
-    reviewed all of it, and adds nothing where he had. Pieces are judged plane by plane, so that a cell
-    tracked through time is not taken for slivers.
+    predicted cell that matches a kept one (IoU > 0.5, of what is reviewed of it or else of all) continues it
+    under the kept id where the user had not reviewed all of it, and adds nothing where he had. Pieces are
+    judged plane by plane, so that a cell tracked through time is not taken for slivers.
     """
     prediction = as_labels(prediction)
     _require_shape(prediction, review.shape)
     kept = review.reviewed()
     kept_ids = measure_cells(review.labels[kept])[0]
-    predicted = _name_cells(review.labels, kept_ids, prediction)
+    predicted = _name_cells(review.labels, kept, kept_ids, prediction)
     outside = np.where(kept, np.int32(0), predicted)
     for plane in np.ndindex(review.shape[:-2]):
         if kept[plane].any():
@@ -275,19 +275,32 @@ def measure_cells(labels: Labels) -> tuple[Ids, Ids]:
     return ids[cells].astype(np.int64), sizes[cells].astype(np.int64)
 
 
-def _name_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> Labels:
+def _name_cells(labels: Labels, kept: Mask, kept_ids: Ids, prediction: Labels) -> Labels:
     """Return `prediction` with ids that continue the kept cells it matches and clash with no other."""
     ids = measure_cells(prediction)[0]
     names = ids.copy()
-    kept, matched = match_cells(labels, kept_ids, prediction)
+    # What lies outside of a reviewed view may be another cell now; what lies inside tells whose part it is.
+    seen = np.where(kept, labels, np.int32(0))
+    parts = match_cells(seen, _find_cut(labels, seen), np.where(kept, prediction, np.int32(0)))
+    rest = np.where(np.isin(prediction, parts[1]), np.int32(0), prediction)
+    wholes = match_cells(labels, np.setdiff1d(kept_ids, parts[0]), rest)
+    old, new = (np.concatenate(found) for found in zip(parts, wholes, strict=True))
     continuing = np.zeros(ids.size, np.bool_)
-    continuing[np.searchsorted(ids, matched)] = True
-    names[np.searchsorted(ids, matched)] = kept
+    continuing[np.searchsorted(ids, new)] = True
+    names[np.searchsorted(ids, new)] = old
     clashing = np.flatnonzero(np.isin(ids, kept_ids) & ~continuing)
     taken = np.union1d(ids, kept_ids)
     free = np.setdiff1d(np.arange(1, taken.size + clashing.size + 1), taken)
     names[clashing] = free[: clashing.size]
     return rename_cells(prediction, ids, names)
+
+
+def _find_cut(labels: Labels, seen: Labels) -> Ids:
+    """Return the cells of which a good part, but not all, is `seen`."""
+    ids, areas = measure_cells(seen)
+    all_ids, all_areas = measure_cells(labels)
+    whole = all_areas[np.searchsorted(all_ids, ids)]
+    return ids[(areas < whole) & (areas > SLIVER * whole)]
 
 
 def rename_cells(labels: Labels, ids: Ids, names: Ids) -> Labels:
