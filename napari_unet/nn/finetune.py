@@ -155,7 +155,7 @@ def fine_tune_planes(
         and measure_loss(exam.before, outcome.known) > _MIXED
         and measure_gain(before, outcome.after) > 0
     ):
-        child = _set_reserve(_keep_beside(child, parent), parent, taught, exam, pixel_size)
+        child = _set_reserve(_keep_beside(child, parent, samples), parent, taught, exam, pixel_size)
         outcome = examine(child)
     elif goes_on and not outcome.accepted:
         outcome = _learn_less(child, teacher, examine) or outcome
@@ -296,7 +296,7 @@ def _conceive(
     a few cells tell how they are split best, which the network will have learnt by heart. Of a known kind
     the size stays, too: by that of a few large cells, small ones would be dropped.
     """
-    seen = [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
+    seen = _see_cells(samples)
     known_size, seen_size = teacher.card.object_size, measure_object_size(seen)
     size, size_range, instances = seen_size or known_size, None, teacher.card.instances
     if goes_on:
@@ -324,11 +324,16 @@ def _conceive(
     return _keep(Model(network, card), [one for one in parent.specialists if not goes_on or one != teacher])
 
 
-def _keep_beside(child: Model, parent: Model) -> Model:
+def _keep_beside(child: Model, parent: Model, samples: Sequence[TrainingImage]) -> Model:
     """Return the child, which went on with a kind of cells, as one that has learnt a new kind instead."""
-    anew = {"size_range": None, "instances": _split_anew(child.card.instances)}
+    size = measure_object_size(_see_cells(samples)) or child.card.object_size
+    anew = {"object_size": size, "size_range": None, "instances": _split_anew(child.card.instances)}
     card = child.card.model_copy(update=anew)
     return _keep(replace(child, card=card), parent.specialists)
+
+
+def _see_cells(samples: Sequence[TrainingImage]) -> list[NDArray[np.int32]]:
+    return [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
 
 
 def _split_anew(instances: InstanceParams) -> InstanceParams:

@@ -88,6 +88,7 @@ def test_what_would_have_been_forgotten_is_kept_beside_what_is_learnt(parent, mo
     assert result.after.ap50 > result.before.ap50
     model = result.model
     assert model.card.earlier == (parent.card.kind,)
+    assert model.card.object_size != parent.card.object_size
     assert weights_of(model.specialists[1]) == weights_of(parent) != weights_of(model)
 
 
