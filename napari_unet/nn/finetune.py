@@ -10,26 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.budget import Budget
-from napari_unet.core.card import MOST_EARLIER, ModelCard
+from napari_unet.core.card import ModelCard
 from napari_unet.core.gates import check_corrections, check_rate
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
-from napari_unet.core.params import FineTuneParams, InstanceParams
+from napari_unet.core.params import FineTuneParams
 from napari_unet.core.pieces import cut_pieces
 from napari_unet.core.progress import Progress, Report
 from napari_unet.core.proof import judge, measure_gain, measure_loss
 from napari_unet.core.sampling import Sampler, TrainingImage, mix
-from napari_unet.core.size import Range, measure_object_size, measure_size_range
-from napari_unet.nn.backend import fast_policy, keras
+from napari_unet.core.size import measure_object_size
+from napari_unet.nn.backend import keras
 from napari_unet.nn.cost import count_pixels, measure_pace
-from napari_unet.nn.kinds import choose_teacher, is_known, measure_reserve, scale_new_kind
+from napari_unet.nn.inheritance import conceive, keep_beside, set_reserve
+from napari_unet.nn.kinds import choose_teacher, is_known, scale_new_kind
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.proof import Proof, put_aside
 from napari_unet.nn.rehearsal import Exam, rehearse
 from napari_unet.nn.training import Trainer, cosine_rate
-from napari_unet.nn.unet import build_network, fit_tile
+from napari_unet.nn.unet import fit_tile
 
-_TUNED = ", fine-tuned"
 _WARM_UP = 0.1
 _AVERAGE = 0.95
 _SEPARATION = (4.0, 5.0)
@@ -128,7 +128,7 @@ def fine_tune_planes(
     if not goes_on:
         scale = scale_new_kind(teacher, scale, pixel_size, size)
     samples = [image.resized(scale) for image in teaching]
-    child = _conceive(parent, teacher, goes_on, name, scale, pixel_size, samples)
+    child = conceive(parent, teacher, goes_on, name, scale, pixel_size, samples)
     # Also where the teacher's own weights are kept: it keeps the child from learning a few cells by heart.
     rehearsal = rehearse(teacher)
     pace = measure_pace(parent)
@@ -140,7 +140,7 @@ def fine_tune_planes(
     history = _learn(child, samples, rehearsal, gentle, budget, glance, report)
     report(Progress(1.0, "Telling what it has learnt from what was known"))
     if child.earlier and not goes_on:
-        child = _set_reserve(child, parent, taught, exam, pixel_size)
+        child = set_reserve(child, parent, taught, exam, pixel_size)
     report(Progress(1.0, "Scoring the new model on held-out corrections"))
 
     def examine(model: Model) -> _Outcome:
@@ -155,7 +155,7 @@ def fine_tune_planes(
         and measure_loss(exam.before, outcome.known) > _MIXED
         and measure_gain(before, outcome.after) > 0
     ):
-        child = _set_reserve(_keep_beside(child, parent, samples), parent, taught, exam, pixel_size)
+        child = set_reserve(keep_beside(child, parent, samples), parent, taught, exam, pixel_size)
         outcome = examine(child)
     elif goes_on and not outcome.accepted:
         outcome = _learn_less(child, teacher, examine) or outcome
@@ -280,81 +280,6 @@ def _describe(planes: Sequence[CorrectedPlane]) -> dict[str, int]:
     return {"images": len(planes), "reviewed_cells": cells, "reviewed_pixels": pixels}
 
 
-def _conceive(
-    parent: Model,
-    teacher: Model,
-    goes_on: bool,
-    name: str,
-    scale: float,
-    pixel_size: float | None,
-    samples: Sequence[TrainingImage],
-) -> Model:
-    """Return the child before it learns: its teacher's weights, and the parent's other kinds of cells.
-
-    The teacher's are kept, too, unless the child ``goes_on`` with the same kind. Of a new kind too little is
-    known to look for a scale where cells seem to be of another size: they may be merged, not larger. Nor do
-    a few cells tell how they are split best, which the network will have learnt by heart. Of a known kind
-    the size stays, too: by that of a few large cells, small ones would be dropped.
-    """
-    seen = _see_cells(samples)
-    known_size, seen_size = teacher.card.object_size, measure_object_size(seen)
-    size, size_range, instances = seen_size or known_size, None, teacher.card.instances
-    if goes_on:
-        size = known_size or seen_size
-        size_range = _widen(teacher.card.size_range, measure_size_range(seen))
-    else:
-        instances = _split_anew(instances)
-    card = parent.card.model_copy(
-        update={
-            "name": name,
-            "title": f"{(parent.card.title or parent.card.name).removesuffix(_TUNED)}{_TUNED}",
-            "parent": parent.sha256 or None,
-            "scale": teacher.card.scale if goes_on and pixel_size is None else scale,
-            "earlier": (),
-            "pixel_size": pixel_size,
-            "object_size": size,
-            "size_range": size_range,
-            "instances": instances,
-            "reserve": teacher.card.reserve if goes_on else 0.0,
-            "versions": {**parent.card.versions, "keras": keras.__version__},
-        }
-    )
-    network = build_network(card.network, dtype=fast_policy())
-    network.set_weights(teacher.network.get_weights())
-    return _keep(Model(network, card), [one for one in parent.specialists if not goes_on or one != teacher])
-
-
-def _keep_beside(child: Model, parent: Model, samples: Sequence[TrainingImage]) -> Model:
-    """Return the child, which went on with a kind of cells, as one that has learnt a new kind instead."""
-    size = measure_object_size(_see_cells(samples)) or child.card.object_size
-    anew = {"object_size": size, "size_range": None, "instances": _split_anew(child.card.instances)}
-    card = child.card.model_copy(update=anew)
-    return _keep(replace(child, card=card), parent.specialists)
-
-
-def _see_cells(samples: Sequence[TrainingImage]) -> list[NDArray[np.int32]]:
-    return [np.where(s.reviewed, s.labels, 0) if s.reviewed is not None else s.labels for s in samples]
-
-
-def _split_anew(instances: InstanceParams) -> InstanceParams:
-    return instances.model_copy(update=InstanceParams().model_dump(include={"prominence", "blend"}))
-
-
-def _keep(child: Model, known: Sequence[Model]) -> Model:
-    """Return the child with these of its parent's kinds of cells, the latest ones."""
-    known = known[:MOST_EARLIER]
-    card = child.card.model_copy(update={"earlier": tuple(one.card.kind for one in known)})
-    return replace(child, card=card, earlier=tuple(one.network for one in known))
-
-
-def _set_reserve(
-    child: Model, parent: Model, taught: Sequence[NDArray[np.float32]], exam: Exam, pixel_size: float | None
-) -> Model:
-    """Return the child, which keeps kinds of its parent's, as one that leaves their images to them."""
-    reserve = measure_reserve(child.specialists[0], parent, taught, exam.images, pixel_size)
-    return replace(child, card=child.card.model_copy(update={"reserve": reserve}))
-
-
 def _learn_less(child: Model, teacher: Model, examine: Callable[[Model], _Outcome]) -> _Outcome | None:
     """Take back as much of what a child has learnt as makes it acceptable; None, and nothing, if none does.
 
@@ -370,13 +295,6 @@ def _learn_less(child: Model, teacher: Model, examine: Callable[[Model], _Outcom
             return replace(outcome, reason=reason)
     child.network.set_weights(learnt)
     return None
-
-
-def _widen(known: Range | None, seen: Range | None) -> Range | None:
-    """Return a range that holds what was known and what was seen; None where none was known."""
-    if known is None or seen is None:
-        return known
-    return min(known[0], seen[0]), max(known[1], seen[1])
 
 
 def _learn(
