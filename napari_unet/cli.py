@@ -12,11 +12,10 @@ import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from platformdirs import user_log_path
-from pydantic import BaseModel
 
 from napari_unet.app.models import DEFAULT_MODEL
 from napari_unet.cli_batch import batch
@@ -29,6 +28,7 @@ from napari_unet.console import (
     ModelOption,
     PixelOption,
     ViewsOption,
+    option,
     print_result,
     report,
     say,
@@ -48,18 +48,6 @@ app.command()(batch)
 app.command()(export)
 
 logger = logging.getLogger("napari_unet")
-
-
-def _option(params: type[BaseModel], field: str, **extra: Any) -> Any:
-    """Return a command-line option with the range and the help of a parameter's field."""
-    info = params.model_fields[field]
-    limits = {type(rule).__name__: rule for rule in info.metadata}
-    return typer.Option(
-        help=info.description,
-        min=getattr(limits.get("Ge"), "ge", None),
-        max=getattr(limits.get("Le"), "le", None),
-        **extra,
-    )
 
 
 Folder = Annotated[Path, typer.Option()]
@@ -171,9 +159,9 @@ def fine_tune(
         Path | None, typer.Option(help="Folder of masks: non-zero where the labels are known to be true.")
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
-    steps: Annotated[int | None, _option(FineTuneParams, "steps")] = None,
-    seconds: Annotated[float, _option(FineTuneParams, "seconds")] = FineTuneParams().seconds,
-    seed: Annotated[int, _option(FineTuneParams, "seed")] = 0,
+    steps: Annotated[int | None, option(FineTuneParams, "steps")] = None,
+    seconds: Annotated[float, option(FineTuneParams, "seconds")] = FineTuneParams().seconds,
+    seed: Annotated[int, option(FineTuneParams, "seed")] = 0,
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
@@ -238,12 +226,12 @@ def train(
     object_size: Annotated[
         float | None, typer.Option(help="Resize images so that a typical cell has this diameter, px.")
     ] = None,
-    steps: Annotated[int, _option(TrainParams, "steps")] = TrainParams().steps,
-    tile: Annotated[int, _option(TrainParams, "tile")] = TrainParams().tile,
-    batch: Annotated[int, _option(TrainParams, "batch")] = TrainParams().batch,
-    learning_rate: Annotated[float, _option(TrainParams, "learning_rate")] = TrainParams().learning_rate,
-    validate_every: Annotated[int, _option(TrainParams, "validate_every")] = TrainParams().validate_every,
-    seed: Annotated[int, _option(TrainParams, "seed")] = 0,
+    steps: Annotated[int, option(TrainParams, "steps")] = TrainParams().steps,
+    tile: Annotated[int, option(TrainParams, "tile")] = TrainParams().tile,
+    batch: Annotated[int, option(TrainParams, "batch")] = TrainParams().batch,
+    learning_rate: Annotated[float, option(TrainParams, "learning_rate")] = TrainParams().learning_rate,
+    validate_every: Annotated[int, option(TrainParams, "validate_every")] = TrainParams().validate_every,
+    seed: Annotated[int, option(TrainParams, "seed")] = 0,
     title: Annotated[str, typer.Option(help="What the model segments, for its card.")] = "",
     data: Annotated[str, typer.Option(help="The training data and their licence, for its card.")] = "",
     as_json: JsonOption = False,

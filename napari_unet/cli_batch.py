@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_unet.app.models import DEFAULT_MODEL
-from napari_unet.console import AxesOption, ChannelOption, JsonOption, ModelOption, PixelOption, report, say
+from napari_unet.console import (
+    AxesOption,
+    ChannelOption,
+    JsonOption,
+    ModelOption,
+    PixelOption,
+    ViewsOption,
+    report,
+    say,
+)
 from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Progress
 
@@ -27,6 +36,7 @@ def batch(
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
+    views: ViewsOption = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="A Dask scheduler that is running, tcp://host:port or tls://host:port.")
     ] = None,
@@ -41,7 +51,7 @@ def batch(
 
     if scheduler and workers:
         raise InputError("A scheduler has workers of its own: give --workers or --scheduler, not both.")
-    tasks = plan_batch(inputs, output, model, axes=axes, channel=channel, pixel_size=pixel_size)
+    tasks = plan_batch(inputs, output, model, axes=axes, channel=channel, pixel_size=pixel_size, views=views)
     with open_cluster(scheduler, workers, len(tasks), say) as client:
         outcomes = run_batch(client, tasks, _follow(len(tasks)))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]

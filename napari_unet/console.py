@@ -7,8 +7,10 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from napari_unet.core.metrics import Scores
+from napari_unet.core.params import LookParams
 from napari_unet.core.progress import Progress
 
 
@@ -17,6 +19,18 @@ def _parse_channels(text: str) -> int | tuple[int, ...]:
     if not all(word.isascii() and word.isdigit() for word in words):
         raise typer.BadParameter(f"{text!r} is no channel: give its number, or several as in 0,2.")
     return int(words[0]) if len(words) == 1 else tuple(map(int, words))
+
+
+def option(params: type[BaseModel], field: str, **extra: Any) -> Any:
+    """Return a command-line option with the range and the help of a parameter's field."""
+    info = params.model_fields[field]
+    limits = {type(rule).__name__: rule for rule in info.metadata}
+    return typer.Option(
+        help=info.description,
+        min=getattr(limits.get("Ge"), "ge", None),
+        max=getattr(limits.get("Le"), "le", None),
+        **extra,
+    )
 
 
 ModelOption = Annotated[str, typer.Option(help="Name of a model, or a .keras file.")]
@@ -28,10 +42,7 @@ ChannelOption = Annotated[
     ),
 ]
 PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
-ViewsOption = Annotated[
-    int,
-    typer.Option(min=1, max=8, help="Average the network over turned and mirrored views: slower, better."),
-]
+ViewsOption = Annotated[int, option(LookParams, "views")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -44,6 +44,7 @@ def plan_batch(
     axes: str | None = None,
     channel: int | tuple[int, ...] | None = None,
     pixel_size: float | None = None,
+    views: int = 1,
 ) -> list[Task]:
     """Return the tasks of a batch, and make its output folder; the options are those of `jobs.segment`.
 
@@ -54,7 +55,11 @@ def plan_batch(
     output = output.resolve()
     path = find_model(model).resolve()
     settings = Settings(
-        model=hash_file(path), axes=axes and axes.upper(), channel=channel, pixel_size=pixel_size
+        model=hash_file(path),
+        axes=axes and axes.upper(),
+        channel=channel,
+        pixel_size=pixel_size,
+        views=views,
     )
     # What ships with the package may lie elsewhere on another machine.
     name = read_card(path).name if path.parent == BUNDLED.resolve() else str(path)

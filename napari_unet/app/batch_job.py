@@ -26,6 +26,7 @@ class Order:
     axes: str | None = None
     channel: int | tuple[int, ...] | None = None
     pixel_size: float | None = None
+    views: int = 1
     workers: int | None = None
     scheduler: str | None = None
 
@@ -46,6 +47,7 @@ def segment_files(request: dict[str, Any], report: Report, cancelled: IsCancelle
         axes=order.axes,
         channel=order.channel,
         pixel_size=order.pixel_size,
+        views=order.views,
     )
     with open_cluster(order.scheduler, order.workers, len(tasks), say) as client:
         return run_batch(client, tasks, lambda outcome: report(Progress(news=(outcome,))), cancelled)

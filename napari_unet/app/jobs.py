@@ -280,7 +280,7 @@ def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> 
 
 def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     start = perf_counter()
-    model = resolve_model(request.pop("model"))
+    model = resolve_model(request.pop("model"), request.pop("views", None))
     doubts: list[Doubts] = []
     sights: list[Sight] = []
     notes: list[str] = []

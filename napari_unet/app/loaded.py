@@ -15,24 +15,23 @@ if TYPE_CHECKING:
     from napari_unet.nn.predictor import Model
 
 
-@lru_cache(maxsize=2)
-def _load(path: Path, modified: int) -> Model:  # noqa: ARG001 - a file that changed is loaded anew
-    from napari_unet.nn.predictor import load_model_file
-
-    return load_model_file(path)
-
-
 def resolve_model(model: Model | str | Path, views: int | None = None) -> Model:
     """Return a model by its name or file, or as it is; InputError where there is none.
 
     With ``views`` it looks at every tile so many times, turned and mirrored.
     """
-    if isinstance(model, str | Path):
-        path = find_model(model)
-        loaded = _load(path, path.stat().st_mtime_ns)
-    else:
-        loaded = model
-    return loaded if views is None or views == loaded.views else loaded.look(views)
+    if not isinstance(model, str | Path):
+        return model if views is None or views == model.views else model.look(views)
+    path = find_model(model)
+    return _load(path, path.stat().st_mtime_ns, views or 1)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, modified: int, views: int) -> Model:
+    """Load a model that looks so many times; a file that was ``modified`` is loaded anew."""
+    from napari_unet.nn.predictor import load_model_file
+
+    return load_model_file(path) if views == 1 else _load(path, modified, 1).look(views)
 
 
 def check_channels(grid: PlaneGrid, channel: Channels, model: Model) -> Channels:

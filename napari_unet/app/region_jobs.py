@@ -39,7 +39,8 @@ def segment_view_job(request: Request, report: Report, cancelled: IsCancelled) -
     """Segment a box (rows, columns) of one plane; the labels (y, x) are of `window`, which contains it."""
     start, tell = perf_counter(), obey(report, cancelled)
     tell(Progress(0.0, "Loading the model"))
-    model, image, pixel_size = resolve_model(request["model"]), request["image"], request["pixel_size"]
+    model = resolve_model(request["model"], request.get("views"))
+    image, pixel_size = request["image"], request["pixel_size"]
     grid = PlaneGrid(request["axes"], image.shape)
     check_pixels(image)
     channel = check_channels(grid, request["channel"], model)
@@ -83,7 +84,7 @@ def estimate_job(request: Request, _report: Report, _cancelled: IsCancelled) -> 
 
 
 def _plan(request: Request, report: Report, warn: Callable[[str], object]) -> tuple[PlaneGrid, LargeRun]:
-    model = resolve_model(request["model"])
+    model = resolve_model(request["model"], request.get("views"))
     grid = PlaneGrid(request["axes"], tuple(request["image"].shape))
     channel = check_channels(grid, request["channel"], model)
     return grid, LargeRun(

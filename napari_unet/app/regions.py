@@ -42,8 +42,8 @@ Shown = tuple[list[Any], int]
 class Regions:
     """The regions of large images, and their cells on the disk; used from the window's thread.
 
-    `model()` returns the model in use. `cells_written(key, levels)` is emitted when a window should show the
-    cells of a large image, lazy arrays of which the finest comes first.
+    `model()` returns the model in use, `views()` how many times it looks. `cells_written(key, levels)` is
+    emitted when a window should show the cells of a large image, lazy arrays of which the finest comes first.
     """
 
     cells_written = Signal(str, list)
@@ -55,9 +55,10 @@ class Regions:
         runner: Runner,
         images: OpenImages,
         model: Callable[[], Path | None],
+        views: Callable[[], int],
     ) -> None:
         self._project, self._worker, self._runner, self._images = project, worker, runner, images
-        self._model = model
+        self._model, self._views = model, views
         self._steps: dict[str, int] = {}
 
     def has_cells(self, key: str) -> bool:
@@ -289,9 +290,9 @@ class Regions:
             if region is not None and region.image == key:
                 yield region, record
 
-    @staticmethod
-    def _describe(image: OpenImage, channel: Channels) -> dict[str, Any]:
-        return {"axes": image.grid.axes, "channel": channel, "pixel_size": image.pixel_size}
+    def _describe(self, image: OpenImage, channel: Channels) -> dict[str, Any]:
+        look = {"channel": channel, "views": self._views(), "pixel_size": image.pixel_size}
+        return {"axes": image.grid.axes, **look}
 
 
 def _cells_of(image: OpenImage) -> DiskCells:

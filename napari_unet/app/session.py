@@ -38,7 +38,8 @@ class Session:
     """The use cases behind a window; `images` takes the corrections, `runner` says what is being done.
 
     `post(function)` must soon call the function on the thread that uses the session; `post_gently` too, but
-    not in the middle of a brush stroke. `changed` is emitted whenever something shown may have changed.
+    not in the middle of a brush stroke. `changed` is emitted whenever something shown may have changed. With
+    `views`, up to 8, networks look at every tile so many times, turned and mirrored.
     """
 
     def __init__(self, project: Project, worker: Worker, post: Post, post_gently: Post | None = None) -> None:
@@ -47,10 +48,13 @@ class Session:
         self.runner = Runner(post, post_gently or post)
         self.images = OpenImages(project, self.runner)
         self.teachers = Teachers(project, self.runner, self.images)
-        self.regions = Regions(project, worker, self.runner, self.images, lambda: self.model_in_use)
+        self.regions = Regions(
+            project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
+        )
         self.changed = self.runner.changed
         self.models: list[ModelEntry] = []
         self.model: Path | None = None
+        self.views = 1
         self.trial: Trial | None = None
         self.pace: Pace | None = None
         self.warm = False
@@ -168,7 +172,7 @@ class Session:
             output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
             limits = {
                 **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed},
-                "next_planes": image.next_shapes(),
+                "next_planes": image.next_shapes() * self.views,
             }
             return self.worker.submit(
                 "fine_tune", model=str(model), output=str(output), **limits, **corrections
@@ -241,11 +245,13 @@ class Session:
             then(*trial.compare(image.review, where))
             return
         run = self.runner.begin(Activity.SEGMENTING, "Segmenting this plane with the new model")
+        views = self.views
 
         def order() -> Job:
             pixels, axes = image.read_planes([plane])
             request = {"axes": axes, "channel": trial.channel, "pixel_size": image.pixel_size}
-            return self.worker.submit("segment", image=pixels, model=str(trial.model), **request)
+            model = str(trial.model)
+            return self.worker.submit("segment", image=pixels, model=model, views=views, **request)
 
         def done(result: dict[str, Any]) -> None:
             self.runner.end(run)
@@ -278,11 +284,11 @@ class Session:
             return
 
         image.channel, image.view = channel, part if isinstance(part, View) else None
+        look = {"channel": channel, "views": self.views, "pixel_size": image.pixel_size}
 
         def order() -> Job:
             image.remember()
-            request = part.order(image, str(model))
-            return self.worker.submit(part.job, channel=channel, pixel_size=image.pixel_size, **request)
+            return self.worker.submit(part.job, **look, **part.order(image, str(model)))
 
         def done(result: dict[str, Any]) -> None:
             doubts = part.merge_doubts(image.grid, image.doubts, result)

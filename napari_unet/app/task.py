@@ -42,6 +42,7 @@ class Settings(BaseModel):
     axes: str | None = None
     channel: int | tuple[int, ...] | None = None
     pixel_size: float | None = None
+    views: int = 1
     version: str = version("napari-unet")
 
 
@@ -160,7 +161,7 @@ def name_process() -> str:
 
 def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str]]:
     settings = task.settings
-    model = resolve_model(task.model)
+    model = resolve_model(task.model, settings.views)
     if model.sha256 != settings.model:
         raise InputError(
             f"{name_process()} has another model in {task.model}: give all workers the same file."

@@ -90,6 +90,23 @@ PRESETS = {
 }
 
 
+VIEWS = 8
+"""In how many ways a tile can be turned and mirrored."""
+
+
+class LookParams(Params):
+    """How a network looks at an image."""
+
+    views: int = Field(
+        1,
+        title="Views",
+        ge=1,
+        le=VIEWS,
+        description="Average the network over so many turned and mirrored views: slower by as much, and a "
+        "little better, most of all for membranes.",
+    )
+
+
 class InstanceParams(Params):
     """How output maps become separate cells."""
 

@@ -19,6 +19,7 @@ from napari_unet.core.doubt import Doubts, measure_doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
+from napari_unet.core.params import VIEWS
 from napari_unet.core.queue import rank_places
 from napari_unet.core.resample import resampled
 from napari_unet.core.size import fit_scale, fits_range, measure_confidence
@@ -31,7 +32,6 @@ from napari_unet.nn.unet import context
 Float32 = NDArray[np.float32]
 
 CORE = 768
-VIEWS = 8
 _SAME_SCALE = 0.1
 _MOST_RESCALINGS = 2
 _LEAST_AS_SURE = 0.8

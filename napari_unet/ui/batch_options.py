@@ -25,6 +25,7 @@ from napari_unet.app.batch_job import Order
 from napari_unet.app.batch_session import parse_channels
 from napari_unet.app.models import ModelEntry
 from napari_unet.core.errors import InputError
+from napari_unet.core.params import VIEWS, LookParams
 from napari_unet.ui.segment import make_combo, show_models
 
 _FROM_FILES = "as the files say"
@@ -52,6 +53,9 @@ class OptionsForm(QGroupBox):
         self.pixel_size.setSuffix(" µm")
         self.pixel_size.setSpecialValueText(_FROM_FILES)
         self.pixel_size.setToolTip("Size of a pixel, if the files do not say it")
+        self.views = QSpinBox(objectName="batch_views")
+        self.views.setRange(1, VIEWS)
+        self.views.setToolTip(LookParams.model_fields["views"].description or "")
         self.axes = _line("batch_axes", _FROM_FILES, "Letters of the images' axes, as in TZCYX")
         self.workers = QSpinBox(objectName="batch_workers")
         self.workers.setRange(0, os.cpu_count() or 1)
@@ -93,6 +97,7 @@ class OptionsForm(QGroupBox):
             axes=self.axes.text().strip().upper() or None,
             channel=parse_channels(self.channel.text()),
             pixel_size=self.pixel_size.value() or None,
+            views=self.views.value(),
             workers=None if scheduler else self.workers.value() or None,
             scheduler=scheduler,
         )
@@ -122,6 +127,7 @@ class OptionsForm(QGroupBox):
         self._more.setContentsMargins(0, 0, 0, 0)
         self._more.addRow("Pixel size", self.pixel_size)
         self._more.addRow("Axes", self.axes)
+        self._more.addRow("Views", self.views)
         self._more.addRow("Processes", self.workers)
         self._more.addRow(self.use_cluster)
         self._more.addRow("Scheduler", self.scheduler)

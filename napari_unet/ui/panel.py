@@ -198,6 +198,7 @@ class UNetPanel(QWidget):
         self.step1.channel_chosen.connect(self._choose_channel)
         self.step1.scope_chosen.connect(lambda: self.scopes.choose(self.image))
         self.step1.model.activated.connect(self._use_model)
+        self.step1.careful.toggled.connect(self._look)
         self.step1.segment.clicked.connect(self.segment)
         self.run_bar.cancel.clicked.connect(self.session.runner.cancel)
         self.step2.tool_pressed.connect(self.tools.toggle)
@@ -244,6 +245,9 @@ class UNetPanel(QWidget):
         path: Path | None = self.step1.model.currentData()
         if path is not None:
             self.session.use_model(path)
+
+    def _look(self) -> None:
+        self.session.views = self.step1.views
 
     def _name_axes(self, axes: str | None) -> None:
         if self.layer is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QGroupBox,
@@ -23,6 +24,7 @@ from superqt.utils import signals_blocked
 from napari_unet.app.models import ModelEntry
 from napari_unet.app.opened import OpenImage
 from napari_unet.core.axes import Channels
+from napari_unet.core.params import VIEWS, LookParams
 from napari_unet.ui.axes import AxesEditor
 
 Choice = tuple[str, object]
@@ -57,6 +59,8 @@ class SegmentStep(QGroupBox):
         self.channels.itemChanged.connect(self._tick_channel)
         self.scope = make_combo("scope", "What you see: the cells that reach into view; all others stay")
         self.scope.activated.connect(lambda _: self.scope_chosen.emit())
+        self.careful = QCheckBox(f"{VIEWS} times: slower, a little better", objectName="careful")
+        self.careful.setToolTip(LookParams.model_fields["views"].description or "")
         self.segment = QPushButton("Segment", objectName="segment")
         self.segment.setToolTip("Find the cells (Shift-S)")
         first = QHBoxLayout()
@@ -70,6 +74,7 @@ class SegmentStep(QGroupBox):
         self._form.addRow("Channel", self.channel)
         self._form.addRow("", self.channels)
         self._form.addRow("Part", self.scope)
+        self._form.addRow("Look", self.careful)
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
         layout.addWidget(self.segment)
@@ -86,6 +91,11 @@ class SegmentStep(QGroupBox):
         if chosen == SEVERAL:
             return tuple(row for row, item in enumerate(self._ticks()) if item.checkState() == _TICKED)
         return chosen  # type: ignore[return-value]
+
+    @property
+    def views(self) -> int:
+        """How many times the network is to look."""
+        return VIEWS if self.careful.isChecked() else 1
 
     @property
     def chosen_scope(self) -> str:

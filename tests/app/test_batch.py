@@ -301,6 +301,17 @@ def test_a_cancelled_batch_stops_soon_with_its_table_and_goes_on(make_images, ti
     assert_complete(output, images, tiny_model)
 
 
+def test_images_are_segmented_again_by_a_network_that_looks_more_often(make_images, tiny_model, tmp_path):
+    folder = make_images(1)
+
+    def run(views):
+        (task,) = plan_batch([folder], tmp_path / "labels", tiny_model, views=views)
+        return segment_file(task)
+
+    assert [run(views).status for views in (1, 1, 2, 2)] == ["done", "kept", "done", "kept"]
+    assert "look 9 times" in run(9).error
+
+
 def test_a_worker_with_another_model_is_found_out(make_images, tiny_model, tmp_path):
     image = make_images(1) / "field00.tif"
     task = Task(image, tmp_path / "field00.tif", str(tiny_model), Settings(model="0" * 64))

@@ -7,6 +7,7 @@ from skimage.transform import downscale_local_mean
 
 import napari_unet
 from napari_unet.app.jobs import JOBS
+from napari_unet.app.loaded import resolve_model
 from napari_unet.app.project import hash_image
 from napari_unet.core.errors import InputError
 from napari_unet.core.progress import Cancelled
@@ -250,6 +251,23 @@ def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp
     assert result["reason"]
     assert [p.values["step"] for p in reports if "loss" in p.values] == [1, 2, 3]
     assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
+
+
+@pytest.mark.parametrize("job", ["segment", "segment_view", "segment_large", "estimate"])
+def test_a_job_looks_as_often_as_it_is_asked_to(job, tiny_model, bright_squares, tmp_path):
+    image, _ = bright_squares
+    request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
+    request |= {"box": ((0, 9), (0, 9)), "sight": None} if job == "segment_view" else {}
+    request |= {"output": str(tmp_path / "cells.zarr")} if job == "segment_large" else {}
+    with pytest.raises(InputError, match="look 9 times"):
+        JOBS[job]({**request, "views": 9}, ignore, go_on)
+
+
+def test_a_model_that_looks_several_times_is_made_once(tiny_model):
+    careful = resolve_model(tiny_model, 8)
+    assert careful.views == 8
+    assert resolve_model(tiny_model, 8) is careful
+    assert resolve_model(tiny_model).views == 1
 
 
 def test_a_cancelled_job_stops(tiny_model, bright_squares):

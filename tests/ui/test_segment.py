@@ -39,6 +39,27 @@ def test_a_cell_has_one_number_in_all_planes_of_a_stack(window, stack):
     assert len(np.unique(labels.data)) == 1 + 30
 
 
+def test_the_network_looks_more_often_where_that_is_ticked(window, cells):
+    window.add_image(cells)
+    said, step1 = window.panel.run_bar.status.text, window.panel.step1
+    window.segment()
+    assert "Looked" not in said()
+    window.hands.click(step1.careful)
+    window.segment()
+    assert said().endswith("Looked 8 times.")
+    step1.scope.setCurrentIndex(1)
+    window.segment()
+    assert "in view" in said()
+    assert said().endswith("Looked 8 times.")
+    window.paint((10, 60), (10, 100))
+    window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
+    trial = window.fine_tune()
+    assert len(trial.result["asked"]["next_planes"]) == 8  # the time is planned for
+    window.hands.click(step1.careful)
+    window.segment()
+    assert "Looked" not in said()
+
+
 def test_channels_are_asked_for_where_there_are_any(window, cells):
     window.add_image(cells)
     assert not window.panel.step1.channel.isVisible()

@@ -75,7 +75,9 @@ def segment(request, report, cancelled):
     labels = np.stack([label(plane > 100) for plane in planes]).reshape(image.shape).astype(np.int32)
     if model != "nuclei":  # a fine-tuned model finds a cell more, in the corner
         labels[..., :4, :4] = labels.max() + 1
-    result = {"labels": labels, "seconds": 0.1, "model": model, "notes": []}
+    views = request["views"]
+    notes = [f"Looked {views} times."] if views > 1 else []
+    result = {"labels": labels, "seconds": 0.1, "model": model, "notes": notes}
     if model == "helpful":
         plane = labels.reshape(planes.shape)[0]
         return result | {"doubts": DOUBTS.suggest(suggest(plane), plane)}
