@@ -27,10 +27,11 @@ setup:
 run: setup
 	@bash scripts/run.sh
 
-# Two processes: TensorFlow and Mesa's software renderer crash each other where they share one.
+# Two runs: TensorFlow and Mesa's software renderer crash each other where they share a process. Each run has
+# two processes, since one window or one network seldom keeps both cores busy.
 test: setup
-	$(python) -m pytest --ignore tests/ui $(ARGS)
-	$(python) -m pytest tests/ui $(ARGS)
+	$(python) -m pytest --numprocesses 2 --dist loadfile --ignore tests/ui $(ARGS)
+	$(python) -m pytest --numprocesses 2 --dist loadfile tests/ui $(ARGS)
 
 # Real images are not part of this repository: make test-training DATA=FOLDER
 test-training: setup
