@@ -9,7 +9,8 @@ import numpy as np
 
 from napari_unet.core.axes import Index, PlaneGrid
 from napari_unet.core.blocks import Box
-from napari_unet.core.corrections import Labels, Review, rebase
+from napari_unet.core.corrections import Labels, Review
+from napari_unet.core.rebase import rebase
 from napari_unet.core.region import merge_box
 
 

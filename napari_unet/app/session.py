@@ -29,7 +29,8 @@ from napari_unet.app.trial import Trial, name_model, new_run_folder
 from napari_unet.app.worker import Worker
 from napari_unet.core.axes import Channels, Index
 from napari_unet.core.blocks import Box
-from napari_unet.core.corrections import Labels, Review, rebase
+from napari_unet.core.corrections import Labels, Review
+from napari_unet.core.rebase import rebase
 
 _COLLECTING = "Collecting your corrections"
 

@@ -23,8 +23,6 @@ Mask = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.int64]
 
 _BLOCK = 1 << 18  # elements compared at a time: they stay in the processor's cache
-SLIVER = 0.25
-"""A piece of a predicted cell smaller than this part of it is no cell of its own."""
 CRUMB = 0.05
 """A piece of a label smaller than this part of a typical cell is a slip of the brush, not a cell."""
 
@@ -75,8 +73,8 @@ class Review:
         self.prediction = as_labels(self.prediction)
         self.labels = as_labels(self.labels)
         self.marked = np.asarray(self.marked, dtype=np.bool_)
-        _require_shape(self.labels, self.prediction.shape)
-        _require_shape(self.marked, self.prediction.shape)
+        require_shape(self.labels, self.prediction.shape)
+        require_shape(self.marked, self.prediction.shape)
 
     @classmethod
     def of(cls, prediction: Labels) -> Review:
@@ -148,7 +146,7 @@ def changed_box(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Box | None
 
     Rows first, then columns of those rows only, so that a brush stroke costs one pass over the arrays.
     """
-    _require_shape(after, before.shape)
+    require_shape(after, before.shape)
     box = [(0, length) for length in before.shape]
     for axis in range(before.ndim):
         hits = np.flatnonzero(_differs_along(before[slices(tuple(box))], after[slices(tuple(box))], axis))
@@ -184,32 +182,6 @@ def flip(review: Review, patch: Patch) -> Patch:
     return patch
 
 
-def rebase(review: Review, prediction: Labels) -> Review:
-    """Return the review carried over to a new `prediction` (int32, same shape) of the same image.
-
-    Reviewed pixels keep their prediction, label and mark; all others take the new prediction, and no pixel
-    gets changed or marked by that. Predicted cells keep their ids unless a kept cell has it. A predicted
-    cell loses the pixels that are reviewed, and pieces that are then less than `SLIVER` of it are dropped. A
-    predicted cell that matches a kept one (IoU > 0.5, of what is reviewed of it or else of all) continues it
-    under the kept id where the user had not reviewed all of it, and adds nothing where he had. Pieces are
-    judged plane by plane, so that a cell tracked through time is not taken for slivers.
-    """
-    prediction = as_labels(prediction)
-    _require_shape(prediction, review.shape)
-    kept = review.reviewed()
-    kept_ids = measure_cells(review.labels[kept])[0]
-    predicted = _name_cells(review.labels, kept, kept_ids, prediction)
-    outside = np.where(kept, np.int32(0), predicted)
-    for plane in np.ndindex(review.shape[:-2]):
-        if kept[plane].any():
-            _drop_slivers(outside[plane], predicted[plane], kept[plane], review.labels[plane], kept_ids)
-    return Review(
-        prediction=np.where(kept, review.prediction, outside),
-        labels=np.where(kept, review.labels, outside),
-        marked=review.marked.copy(),
-    )
-
-
 def ignore_crumbs(labels: Labels, reviewed: Mask) -> Mask:
     """Return `reviewed` (Y, X) without the crumbs that a brush leaves beside cells of `labels` (Y, X).
 
@@ -224,7 +196,8 @@ def ignore_crumbs(labels: Labels, reviewed: Mask) -> Mask:
     return reviewed & ~crumbs[pieces]
 
 
-def _require_shape(array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+def require_shape(array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Raise InputError if an array has not the shape of the others of a review."""
     if array.shape != shape:
         raise InputError(
             f"The arrays of a review must have one shape, not {array.shape} and {shape}: "
@@ -249,7 +222,7 @@ def _differs_along(before: npt.NDArray[Any], after: npt.NDArray[Any], axis: int)
 
 def _set_marked(review: Review, where: Box | Mask | Patch, *, value: bool) -> Patch | None:
     if isinstance(where, np.ndarray):
-        _require_shape(where, review.shape)
+        require_shape(where, review.shape)
         where = Patch(tuple((0, length) for length in where.shape), where)
     box = where.box if isinstance(where, Patch) else where
     marked = review.marked[slices(box)]
@@ -273,34 +246,6 @@ def measure_cells(labels: Labels) -> tuple[Ids, Ids]:
         ids, sizes = np.unique(labels, return_counts=True)
     cells = ids != 0
     return ids[cells].astype(np.int64), sizes[cells].astype(np.int64)
-
-
-def _name_cells(labels: Labels, kept: Mask, kept_ids: Ids, prediction: Labels) -> Labels:
-    """Return `prediction` with ids that continue the kept cells it matches and clash with no other."""
-    ids = measure_cells(prediction)[0]
-    names = ids.copy()
-    # What lies outside of a reviewed view may be another cell now; what lies inside tells whose part it is.
-    seen = np.where(kept, labels, np.int32(0))
-    parts = match_cells(seen, _find_cut(labels, seen), np.where(kept, prediction, np.int32(0)))
-    rest = np.where(np.isin(prediction, parts[1]), np.int32(0), prediction)
-    wholes = match_cells(labels, np.setdiff1d(kept_ids, parts[0]), rest)
-    old, new = (np.concatenate(found) for found in zip(parts, wholes, strict=True))
-    continuing = np.zeros(ids.size, np.bool_)
-    continuing[np.searchsorted(ids, new)] = True
-    names[np.searchsorted(ids, new)] = old
-    clashing = np.flatnonzero(np.isin(ids, kept_ids) & ~continuing)
-    taken = np.union1d(ids, kept_ids)
-    free = np.setdiff1d(np.arange(1, taken.size + clashing.size + 1), taken)
-    names[clashing] = free[: clashing.size]
-    return rename_cells(prediction, ids, names)
-
-
-def _find_cut(labels: Labels, seen: Labels) -> Ids:
-    """Return the cells of which a good part, but not all, is `seen`."""
-    ids, areas = measure_cells(seen)
-    all_ids, all_areas = measure_cells(labels)
-    whole = all_areas[np.searchsorted(all_ids, ids)]
-    return ids[(areas < whole) & (areas > SLIVER * whole)]
 
 
 def rename_cells(labels: Labels, ids: Ids, names: Ids) -> Labels:
@@ -329,24 +274,3 @@ def match_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> tuple[Ids,
     joined = old_sizes[np.searchsorted(old_ids, first)] + new_sizes[np.searchsorted(new_ids, second)] - shared
     match = 2 * shared > joined
     return first[match], second[match]
-
-
-def _drop_slivers(outside: Labels, predicted: Labels, kept: Mask, labels: Labels, kept_ids: Ids) -> None:
-    """Clear, in one plane of `outside`, what remains of predicted cells next to the kept pixels.
-
-    `outside` is `predicted` without the kept pixels. A piece under a kept id stays where it overlaps a part
-    of that cell (in the old `labels`) that was not reviewed.
-    """
-    cut = np.isin(predicted, np.unique(predicted[kept])) & (predicted != 0)
-    ids, areas = measure_cells(predicted[cut])
-    pieces = label_pieces(np.where(cut, outside, 0), background=0, connectivity=1)
-    sizes = np.bincount(pieces.ravel())
-    owners = np.zeros(sizes.size, np.int64)
-    owners[pieces[cut]] = outside[cut]
-    areas_of_owners = np.zeros(sizes.size, np.int64)
-    areas_of_owners[1:] = areas[np.searchsorted(ids, owners[1:])]
-    continuing = np.zeros(sizes.size, np.bool_)
-    continuing[pieces[cut & (outside == labels)]] = True
-    dropped = np.where(np.isin(owners, kept_ids), ~continuing, sizes < SLIVER * areas_of_owners)
-    dropped[0] = False
-    outside[dropped[pieces]] = 0

@@ -12,9 +12,9 @@ from napari_unet.core.corrections import (
     Review,
     match_cells,
     measure_cells,
-    rebase,
     rename_cells,
 )
+from napari_unet.core.rebase import rebase
 
 Ids = NDArray[np.int64]
 

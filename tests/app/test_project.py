@@ -18,8 +18,9 @@ from hypothesis.extra import numpy as hnp
 from napari_unet.app import atomic
 from napari_unet.app.journal import Edit, JournalWriter
 from napari_unet.app.project import ImageRecord, Project, hash_image
-from napari_unet.core.corrections import Review, changed_box, mark, rebase, unmark
+from napari_unet.core.corrections import Review, changed_box, mark, unmark
 from napari_unet.core.errors import InputError
+from napari_unet.core.rebase import rebase
 
 IMAGE = np.arange(48, dtype=np.uint16).reshape(6, 8)
 

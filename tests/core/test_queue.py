@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_unet.core.axes import PlaneGrid
-from napari_unet.core.corrections import Review, mark, rebase
+from napari_unet.core.corrections import Review, mark
 from napari_unet.core.doubt import Doubts
 from napari_unet.core.queue import MOST, WORTH, Place, Reason, is_settled, rank_places
+from napari_unet.core.rebase import rebase
 
 GRID = PlaneGrid("YX", (200, 240))
 
