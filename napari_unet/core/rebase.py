@@ -20,6 +20,7 @@ from napari_unet.core.corrections import (
 SLIVER = 0.25
 """A piece of a predicted cell smaller than this part of it is no cell of its own."""
 
+_STRAIGHT = 0.8  # of an edge: a brush may have been a pixel or two beyond
 _ALL, _FIRST, _LAST = slice(None), slice(None, -1), slice(1, None)
 _NEIGHBOURS = (  # the axis along which they lie, pixels, and those beside them
     (0, (_FIRST,), (_LAST,)),
@@ -61,21 +62,18 @@ def rebase(review: Review, prediction: Labels) -> Review:
 def _find_cut_off(labels: Labels, kept: Mask) -> Ids:
     """Return the cells of a plane that a straight edge of what was reviewed cuts off, or two at a corner.
 
-    A cell that was reviewed by itself is not among them: what was not reviewed lies all around it.
+    Nearly all of where they meet what was not reviewed is in one row, one column or both. That of a cell that
+    was reviewed by itself is all around it.
     """
-    straight: list[Labels] = []
-    others: list[Labels] = []
-    for axis in range(2):
-        sides = []
-        for _, here, there in (pair for pair in _NEIGHBOURS if pair[0] == axis):
-            edge = np.nonzero(kept[here] & ~kept[there] & (labels[here] != 0))
-            lines = np.unique(np.stack([labels[here][edge], edge[axis]]), axis=1)
-            ids, count = np.unique(lines[0], return_counts=True)
-            sides.append(ids)
-            others.append(ids[count > 1])
-        others.append(np.intersect1d(sides[0], sides[1]))
-        straight += sides
-    return np.setdiff1d(np.concatenate(straight), np.concatenate(others)).astype(np.int64)
+    ids = measure_cells(labels[kept])[0]
+    straight, meeting = np.zeros((ids.size, 2), np.int64), np.zeros(ids.size, np.int64)
+    for axis, here, there in _NEIGHBOURS:
+        edge = np.nonzero(kept[here] & ~kept[there] & (labels[here] != 0))
+        lines, lengths = np.unique(np.stack([labels[here][edge], edge[axis]]), axis=1, return_counts=True)
+        cells = np.searchsorted(ids, lines[0])
+        np.maximum.at(straight[:, axis], cells, lengths)
+        np.add.at(meeting, cells, lengths)
+    return ids[(meeting > 0) & (straight.sum(axis=1) >= _STRAIGHT * meeting)]
 
 
 def _name_cells(labels: Labels, kept: Mask, kept_ids: Ids, cut_off: Ids, prediction: Labels) -> Labels:
