@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.budget import Budget
 from napari_unet.core.card import ModelCard
+from napari_unet.core.errors import InputError
 from napari_unet.core.gates import check_corrections, check_rate
 from napari_unet.core.metrics import Scores
 from napari_unet.core.normalise import normalise
@@ -22,7 +23,7 @@ from napari_unet.core.sampling import Sampler, TrainingImage, mix
 from napari_unet.core.size import measure_object_size
 from napari_unet.nn.backend import keras
 from napari_unet.nn.cost import count_pixels, measure_pace
-from napari_unet.nn.inheritance import conceive, keep_beside, set_reserve
+from napari_unet.nn.inheritance import conceive, has_room, keep_beside, set_reserve
 from napari_unet.nn.kinds import choose_teacher, is_known, scale_new_kind
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.proof import Proof, put_aside
@@ -84,12 +85,16 @@ class FineTuneResult:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What a child scores on held-out corrections and on what its parent knows, and what is made of it."""
+    """What a child scores on held-out corrections and on what its parent knows, and what is made of it.
+
+    ``share`` is how much it kept of what it had learnt.
+    """
 
     after: Scores | None
     known: float | None
     accepted: bool
     reason: str
+    share: float = 1.0
 
 
 def fine_tune_planes(
@@ -110,7 +115,8 @@ def fine_tune_planes(
     does there, the lower the learning rate: what is right already is not to be unlearnt. The time limit
     counts from ``started`` (perf_counter), and leaves time to segment planes of the shapes ``next_planes``
     (Y, X) afterwards. What ``report`` raises ends the work; the parent stays as it was.
-    InputError if the corrections cannot be right (see ``core.gates``).
+    InputError if the corrections cannot be right (see ``core.gates``), or are of a kind of cells for which
+    ``parent`` has no room.
     """
     cpu, budget = process_time(), Budget(params, perf_counter() if started is None else started, perf_counter)
     check_rate(params.learning_rate)
@@ -125,6 +131,11 @@ def fine_tune_planes(
     exam = Exam.of(parent)
     keras.utils.set_random_seed(params.seed)
     goes_on = is_known(teacher, scale, pixel_size, before, exam if teacher is parent else None)
+    if not goes_on and not has_room(parent):
+        raise InputError(
+            f"'{parent.card.name}' knows {len(parent.specialists)} kinds of cells already and has no room "
+            "for another: choose a model that knows fewer, such as the one that this one began from."
+        )
     if not goes_on:
         scale = scale_new_kind(teacher, scale, pixel_size, size)
     samples = [image.resized(scale) for image in teaching]
@@ -152,6 +163,7 @@ def fine_tune_planes(
     # Either is rare, so the seconds that it takes are not planned.
     if (
         goes_on
+        and has_room(parent)
         and measure_loss(exam.before, outcome.known) > _MIXED
         and measure_gain(before, outcome.after) > 0
     ):
@@ -163,6 +175,7 @@ def fine_tune_planes(
     training = {
         "fine_tuned_on": _describe(planes),
         "steps": len(history),
+        "share_kept": outcome.share,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu, 1),
         "seed": params.seed,
@@ -292,7 +305,7 @@ def _learn_less(child: Model, teacher: Model, examine: Callable[[Model], _Outcom
         outcome = examine(child)
         if outcome.accepted:
             reason = f"With {words} of what it learnt t{outcome.reason[1:]}"
-            return replace(outcome, reason=reason)
+            return replace(outcome, reason=reason, share=share)
     child.network.set_weights(learnt)
     return None
 

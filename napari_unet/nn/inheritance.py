@@ -81,9 +81,13 @@ def set_reserve(
     return replace(child, card=child.card.model_copy(update={"reserve": reserve}))
 
 
+def has_room(parent: Model) -> bool:
+    """Whether a child can keep all kinds of cells that a parent knows, beside a new one."""
+    return len(parent.specialists) <= MOST_EARLIER
+
+
 def _keep(child: Model, known: Sequence[Model]) -> Model:
-    """Return the child with these of its parent's kinds of cells, the latest ones."""
-    known = known[:MOST_EARLIER]
+    """Return the child with these of its parent's kinds of cells."""
     card = child.card.model_copy(update={"earlier": tuple(one.card.kind for one in known)})
     return replace(child, card=card, earlier=tuple(one.network for one in known))
 

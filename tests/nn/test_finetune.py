@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_unet.core.card import MOST_EARLIER
 from napari_unet.core.errors import InputError
 from napari_unet.core.params import FineTuneParams, InstanceParams
 from napari_unet.core.progress import Cancelled
@@ -105,6 +106,7 @@ def test_of_what_made_the_model_worse_half_is_kept_if_that_is_not_worse(parent, 
     for old, new, kept in zip(before, learnt, after, strict=True):
         np.testing.assert_allclose(kept, (old + new) / 2, rtol=1e-5, atol=1e-7)
     assert result.model.card.scores["held_out"]["after"] == result.after.model_dump()
+    assert result.model.card.training["share_kept"] == 0.5
 
 
 def test_where_no_part_of_it_is_better_all_that_was_learnt_can_be_looked_at(parent, monkeypatch):
@@ -169,6 +171,14 @@ def test_what_was_known_of_cells_of_another_size_is_kept_and_can_be_built_on(par
     again = fine_tune_planes(parent, [corrected(1)], steps, name="again").model
     assert weights_of(grandchild) == weights_of(again)  # it went on where the first parent had stopped
     assert again.card.earlier == ()
+
+
+def test_a_model_that_knows_as_many_kinds_as_it_can_forgets_none_for_another(parent):
+    kinds = tuple(parent.card.kind.model_copy(update={"object_size": 14.0 + i}) for i in range(MOST_EARLIER))
+    card = parent.card.model_copy(update={"earlier": kinds})
+    full = replace(parent, card=card, earlier=(parent.network,) * MOST_EARLIER)
+    with pytest.raises(InputError, match="8 kinds of cells already"):
+        fine_tune_planes(full, [enlarged(0)], FEW_STEPS, name="another")
 
 
 def test_a_new_kind_of_cells_is_split_as_any_is_and_a_known_one_as_before(parent):
