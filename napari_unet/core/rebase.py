@@ -81,9 +81,8 @@ def _name_cells(labels: Labels, kept: Mask, kept_ids: Ids, cut_off: Ids, predict
     ids = measure_cells(prediction)[0]
     names = ids.copy()
     # What lies outside of a reviewed view may be another cell now; what lies inside tells whose part it is.
-    seen = np.where(kept, labels, np.int32(0))
-    open_ids = np.union1d(_find_seen_in_part(labels, seen), cut_off)
-    parts = match_cells(seen, open_ids, np.where(kept, prediction, np.int32(0)))
+    seen = labels[kept]
+    parts = match_cells(seen, np.union1d(_find_seen_in_part(labels, seen), cut_off), prediction[kept])
     rest = np.where(np.isin(prediction, parts[1]), np.int32(0), prediction)
     wholes = match_cells(labels, np.setdiff1d(kept_ids, parts[0]), rest)
     old, new = (np.concatenate(found) for found in zip(parts, wholes, strict=True))
@@ -98,7 +97,7 @@ def _name_cells(labels: Labels, kept: Mask, kept_ids: Ids, cut_off: Ids, predict
 
 
 def _find_seen_in_part(labels: Labels, seen: Labels) -> Ids:
-    """Return the cells of which a good part, but not all, is `seen`."""
+    """Return the cells of which a good part, but not all, is among the pixels `seen`, (N,)."""
     ids, areas = measure_cells(seen)
     all_ids, all_areas = measure_cells(labels)
     whole = all_areas[np.searchsorted(all_ids, ids)]
