@@ -63,7 +63,7 @@ def _find_cut_off(labels: Labels, kept: Mask) -> Ids:
     """Return the cells of a plane that a straight edge of what was reviewed cuts off, or two at a corner.
 
     Nearly all of where they meet what was not reviewed is in one row, one column or both. That of a cell that
-    was reviewed by itself is all around it.
+    was reviewed by itself is all around it, as far as the plane goes: cells at its border are left out.
     """
     ids = measure_cells(labels[kept])[0]
     straight, meeting = np.zeros((ids.size, 2), np.int64), np.zeros(ids.size, np.int64)
@@ -73,7 +73,8 @@ def _find_cut_off(labels: Labels, kept: Mask) -> Ids:
         cells = np.searchsorted(ids, lines[0])
         np.maximum.at(straight[:, axis], cells, lengths)
         np.add.at(meeting, cells, lengths)
-    return ids[(meeting > 0) & (straight.sum(axis=1) >= _STRAIGHT * meeting)]
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return np.setdiff1d(ids[(meeting > 0) & (straight.sum(axis=1) >= _STRAIGHT * meeting)], border)
 
 
 def _name_cells(labels: Labels, kept: Mask, kept_ids: Ids, cut_off: Ids, prediction: Labels) -> Labels:

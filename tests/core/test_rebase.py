@@ -62,7 +62,9 @@ def is_cut_off(cell: np.ndarray, kept: np.ndarray) -> bool:
                 if 0 <= beside[axis] < kept.shape[axis] and not kept[tuple(beside)]:
                     lines[axis, by, int(pixel[axis])] += 1
         longest = [max((n for (of, *_), n in lines.items() if of == axis), default=0) for axis in (0, 1)]
-        return bool(lines) and sum(longest) >= 0.8 * lines.total()
+        edge = np.ones(cell.shape, np.bool_)
+        edge[1:-1, 1:-1] = False
+        return bool(lines) and sum(longest) >= 0.8 * lines.total() and not (cell & edge).any()
 
     return any(in_plane(cell[plane], kept[plane]) for plane in np.ndindex(cell.shape[:-2]))
 
@@ -154,6 +156,16 @@ def test_a_cell_drawn_up_to_the_edge_of_a_view_goes_on_where_it_could_not_be_see
     prediction = np.where(cell, 3, 0).astype(np.int32)
     np.testing.assert_array_equal(rebase(review, prediction).labels == 7, cell)
     np.testing.assert_array_equal(rebase(seen_by_itself, prediction).labels, review.labels)
+
+
+def test_of_a_cell_at_the_border_of_a_plane_too_little_is_seen_to_make_it_grow() -> None:
+    review = Review.of(np.zeros((20, 40), np.int32))
+    review.labels[0, 10:30] = 7  # the last row of a cell of which no more is in this plane
+    prediction = np.zeros((20, 40), np.int32)
+    prediction[:12, 10:30] = 3
+    labels = rebase(review, prediction).labels
+    np.testing.assert_array_equal(labels == 7, review.labels == 7)
+    assert labels[5, 20] not in (0, 7)
 
 
 def test_a_neighbour_merged_by_the_new_prediction_survives_under_an_id_of_its_own(two_cells: Review) -> None:
