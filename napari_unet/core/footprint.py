@@ -10,7 +10,7 @@ from napari_unet.core.params import NetworkParams
 _PROGRAM = 900 << 20  # Python, TensorFlow and the libraries, loaded
 _WEIGHT = 8  # bytes: in two precisions, where the fast one is not float32
 _FEATURE = 20  # bytes per pixel and filter of the top level: its maps that exist at the same time
-_LABELLED = 60  # bytes per pixel of a block
+_LABELLED = 64  # bytes per pixel of a block
 _LINKED = 12  # bytes per pixel of all planes, while cells are linked from plane to plane
 _CHUNKS = 4  # that one tile meets
 _FLOAT, _LABEL = 4, 4
