@@ -1,5 +1,6 @@
 """The Batch view under a user's hands, with real worker processes and a network that ships."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -161,6 +162,23 @@ def test_a_batch_from_the_drop_of_a_folder_to_the_cells(hands, viewer, plate, qt
     QTest.keyClick(hands.view.files, Qt.Key.Key_Delete)
     assert [name for name, _, _ in hands.rows] == ["b small.tif", "c large.tif"]
     assert not MODULES & set(sys.modules)
+
+
+def test_how_often_the_network_looks_is_chosen_among_more_options(hands, plate):
+    (plate / "a broken.tif").unlink()
+    (plate / "c large.tif").unlink()
+    assert hands.drop(plate)
+    views = hands.view.options.views
+    assert not views.isVisible()
+    hands.press("more")
+    assert views.isVisible()
+    views.selectAll()
+    QTest.keyClicks(views, "8")
+    hands.wait(lambda: len(hands.rows) == 1)
+    hands.start()
+    hands.wait(lambda: hands.statuses == ["done"])
+    record = json.loads((plate / "labels" / "b small.json").read_text(encoding="utf-8"))
+    assert record["settings"]["views"] == 8
 
 
 def test_closing_the_window_ends_all_processes(hands, viewer, plate):
