@@ -12,8 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
+
+# A slow machine is no fault of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 SECONDS_TO_END = 5.0
 """How long a process may take to end after its test."""

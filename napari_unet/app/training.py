@@ -154,7 +154,7 @@ def train_from_folders(
     model = train(
         card,
         [image.resized(scale) for image in images],
-        [[image.resized(scale) for image in part] for part in held.values()],
+        {name: [image.resized(scale) for image in part] for name, part in held.items()},
         params,
         folder=checkpoints or output.with_suffix(".training"),
         start=weights,

@@ -6,6 +6,8 @@ together - so that every pixel is interpolated once, straight from the source im
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -29,10 +31,16 @@ def elastic_displacement(
     deviation ``std``; bicubic interpolation gives every pixel its own (Ronneberger et al. 2015, 3.1).
     """
     vectors = rng.normal(0, std, (2, grid, grid))
-    rows = np.linspace(0, grid - 1, shape[0])
-    columns = np.linspace(0, grid - 1, shape[1])
-    where = np.meshgrid(rows, columns, indexing="ij")
-    return np.stack([ndimage.map_coordinates(v, where, order=3, mode="nearest") for v in vectors])
+    rows, columns = (_bicubic(side, grid) for side in shape)
+    return np.asarray(rows @ vectors @ columns.T)
+
+
+@cache
+def _bicubic(side: int, grid: int) -> Float64:
+    """Return what each of ``grid`` points counts at each of ``side`` pixels (side, grid)."""
+    positions = [np.linspace(0, grid - 1, side)]
+    points = [ndimage.map_coordinates(one, positions, order=3, mode="nearest") for one in np.eye(grid)]
+    return np.stack(points, axis=-1)
 
 
 def tile_coordinates(
@@ -63,18 +71,22 @@ def tile_coordinates(
 
 def warp_image(image: Float32, coordinates: Float64) -> Float32:
     """Sample an image (Y, X, C) at ``coordinates`` (2, y, x), linearly, mirrored beyond its edges."""
-    channels = [
-        ndimage.map_coordinates(image[..., c], coordinates, order=1, mode="mirror")
-        for c in range(image.shape[-1])
-    ]
-    return np.stack(channels, axis=-1)
+    lower = np.floor(coordinates).astype(np.intp)
+    down, right = (coordinates - lower).astype(np.float32)[..., None]
+    (top, bottom), (left, behind) = (
+        (mirror(axis, size), mirror(axis + 1, size))
+        for axis, size in zip(lower, image.shape[:2], strict=True)
+    )
+    above = image[top, left] * (1 - right) + image[top, behind] * right
+    below = image[bottom, left] * (1 - right) + image[bottom, behind] * right
+    return np.asarray(above * (1 - down) + below * down, np.float32)
 
 
 def warp_labels(labels: NDArray[np.generic], coordinates: Float64) -> NDArray[np.generic]:
-    """Sample labels or a mask (Y, X) at ``coordinates`` (2, y, x) by nearest neighbour, mirrored beyond."""
+    """Sample labels, a mask or maps (Y, X, ...) at ``coordinates`` (2, y, x) by nearest neighbour, mirrored."""
     rows, columns = (
         mirror(np.rint(axis).astype(np.intp), size)
-        for axis, size in zip(coordinates, labels.shape, strict=True)
+        for axis, size in zip(coordinates, labels.shape[:2], strict=True)
     )
     return labels[rows, columns]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
+from scipy.sparse import csgraph
 from skimage.segmentation import watershed
 
 from napari_unet.core.params import InstanceParams
@@ -41,11 +43,10 @@ def label_instances(
     if not inside.any():
         return np.zeros(inside.shape, np.int32)
     if "distance" not in named:
-        pieces, _ = ndimage.label(inside)
-        named["depth"] = cell_depth(pieces.astype(np.int32))
+        named["depth"] = cell_depth(label_pieces(inside))
     elevation = cell_landscape(named, params.blend)
-    cores, _ = ndimage.label(find_cores(elevation, inside, params.prominence))
-    markers = _add_coreless(cores.astype(np.int32), inside)
+    cores = label_pieces(find_cores(elevation, inside, params.prominence))
+    markers = _add_coreless(cores, inside)
     labels = grow_markers(elevation, markers, inside)
     labels = _drop_uncertain(labels, named["foreground"], params.certainty)
     return _drop_small(_fill_holes(labels), smallest_area(params, object_size))
@@ -100,13 +101,57 @@ def find_cores(landscape: Float32, inside: NDArray[np.bool_], prominence: float)
 
     A piece of what lies at or above a level is a core if its top is exactly one rise above that level: were
     there a higher top that is reached without falling as far, it would be in the same piece.
+
+    Pixels of one level that touch are one zone; from the highest level down, zones become pieces where they
+    meet. So each pixel is looked at once, whatever the number of levels.
     """
     levels = measure_levels(landscape, inside, plan_levels(prominence))
-    cores, pieces = np.zeros(levels.shape, bool), np.empty(levels.shape, np.int32)
-    for level in range(int(levels.max()) - RISE + 1):
-        count = ndimage.label(levels >= level, output=pieces)
-        cores |= (compare_tops(levels, pieces, count, level + RISE) == 1)[pieces]
-    return cores
+    zones = label_pieces((levels + 1).astype(np.uint8))
+    level_of = np.full(int(zones.max()) + 1, -1, np.int16)
+    level_of[zones] = levels
+    level_of[0] = -1
+    highest = int(level_of.max())
+    ends = _find_neighbours(zones)
+    meeting = level_of[ends].min(axis=0)
+    order = np.argsort(-meeting, kind="stable")
+    ends, bounds = ends[:, order], np.searchsorted(-meeting[order], -np.arange(highest, -2, -1))
+    piece, top = np.arange(len(level_of)), level_of.copy()
+    is_core = np.zeros(len(level_of), bool)
+    for level, first, last in zip(range(highest, -1, -1), bounds[:-1], bounds[1:], strict=True):
+        piece, top = _join_pieces(piece, top, piece[ends[:, first:last]])
+        is_core |= (top[piece] == level + RISE) & (level_of >= level)
+    return is_core[zones]
+
+
+def label_pieces(image: NDArray[np.generic]) -> NDArray[np.int32]:
+    """Return the number of the connected piece of equal values that each pixel (Y, X) is part of; 0 stays 0.
+
+    Pixels are connected along Y and X. Pieces are numbered from 1 in reading order.
+    """
+    numbers: NDArray[np.int32] = cc3d.connected_components(image, connectivity=4, out_dtype=np.uint32)
+    return numbers.view(np.int32)
+
+
+def _find_neighbours(zones: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the numbers of zones (2, N) that share an edge of a pixel, each pair once or more often."""
+    pairs = []
+    for here, there in ((zones[1:], zones[:-1]), (zones[:, 1:], zones[:, :-1])):
+        where = np.flatnonzero((here != there) & (here > 0) & (there > 0))
+        pairs.append(np.stack([np.take(here, where), np.take(there, where)]))
+    return np.concatenate(pairs, axis=1)
+
+
+def _join_pieces(
+    piece: NDArray[np.intp], top: NDArray[np.int16], pairs: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.int16]]:
+    """Join pairs (2, N) of pieces; return the new piece of each zone, and the highest level of each piece."""
+    if not pairs.size:
+        return piece, top
+    graph = sparse.coo_array((np.ones(pairs.shape[1], bool), tuple(pairs)), shape=(len(top), len(top)))
+    count, joined = csgraph.connected_components(graph, directed=False)
+    highest = np.full(count, -1, np.int16)
+    np.maximum.at(highest, joined, top)
+    return joined[piece], highest
 
 
 def compare_tops(
@@ -136,18 +181,20 @@ def grow_markers(
 
 def _add_coreless(cores: NDArray[np.int32], inside: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Make a marker of every connected piece of foreground in which no core rises."""
-    pieces, count = ndimage.label(inside)
-    cored = np.zeros(count + 1, bool)
-    cored[np.unique(pieces[cores > 0])] = True
-    extra, _ = ndimage.label(inside & ~cored[pieces])
+    pieces = label_pieces(inside)
+    cored = np.zeros(int(pieces.max()) + 1, bool)
+    cored[pieces[cores > 0]] = True
+    cored[0] = True
+    if cored.all():
+        return cores
+    extra = label_pieces(~cored[pieces])
     return np.where(extra > 0, extra + cores.max(), cores).astype(np.int32)
 
 
 def _fill_holes(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     """Give each pocket of background that one cell encloses to that cell, unless it is large."""
-    numbers = np.empty(labels.shape, np.int32)
-    count = ndimage.label(labels == 0, output=numbers)
-    pockets = Pockets(count)
+    numbers = label_pieces(labels == 0)
+    pockets = Pockets(int(numbers.max()))
     for side in (numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]):
         pockets.reach_edge(side)
     pockets.see(numbers, labels)
@@ -177,9 +224,10 @@ class Pockets:
             self._touch(numbers[every, here], labels[every, there])
 
     def _touch(self, pocket: NDArray[np.int32], cell: NDArray[np.int32]) -> None:
-        touching = (pocket > 0) & (cell > 0)
-        np.minimum.at(self._lowest, pocket[touching], cell[touching])
-        np.maximum.at(self._highest, pocket[touching], cell[touching])
+        touching = np.flatnonzero((pocket > 0) & (cell > 0))
+        here, there = np.take(pocket, touching), np.take(cell, touching)
+        np.minimum.at(self._lowest, here, there)
+        np.maximum.at(self._highest, here, there)
 
     def find_owners(self, cell_areas: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the cell that each pocket becomes a part of, to index by pocket; 0 for none."""
@@ -191,9 +239,10 @@ class Pockets:
 
 
 def _drop_uncertain(labels: NDArray[np.int32], foreground: Float32, least: float) -> NDArray[np.int32]:
-    areas = np.bincount(labels.ravel())
-    sums = np.bincount(labels.ravel(), foreground.ravel())
-    keep = sums >= least * areas
+    inside = np.flatnonzero(labels)
+    owner = np.take(labels, inside)
+    areas = np.bincount(owner)
+    keep = np.bincount(owner, np.take(foreground, inside)) >= least * areas
     keep[0] = False
     return np.where(keep[labels], labels, 0).astype(np.int32)
 

@@ -46,11 +46,41 @@ class NetworkParams(Params):
     initializer: Literal["glorot_uniform", "he_normal"] = Field(
         "glorot_uniform", title="Initialisation", description="'he_normal' is the paper's."
     )
+    stem: int = Field(
+        0,
+        title="Stem filters",
+        ge=0,
+        le=64,
+        description="Filters of a thin level at full resolution, below which the network works at half "
+        "resolution; 0 for none, as in the reference network.",
+    )
+    block: Literal["plain", "residual"] = Field(
+        "plain", title="Block", description="'residual' adds each block's input to its output."
+    )
+    batch_normalisation: bool = Field(
+        False,
+        title="Batch normalisation",
+        description="After every convolution of a residual block, while a network is trained from scratch; "
+        "afterwards it is folded into the convolutions.",
+    )
+
+    @model_validator(mode="after")
+    def _check_variants(self) -> NetworkParams:
+        if self.padding == "valid" and (self.stem or self.block == "residual"):
+            raise ValueError("a stem and residual blocks need padding 'same'")
+        if self.batch_normalisation and self.block == "plain":
+            raise ValueError("batch normalisation needs residual blocks")
+        return self
+
+    @property
+    def halvings(self) -> int:
+        """How often the resolution is halved on the way to the bottleneck."""
+        return self.depth + (1 if self.stem else 0)
 
     @property
     def step(self) -> int:
         """Side in px of one bottleneck pixel; tiles lie on this grid."""
-        return int(2**self.depth)
+        return int(2**self.halvings)
 
     @property
     def level_filters(self) -> tuple[int, ...]:
@@ -60,14 +90,30 @@ class NetworkParams(Params):
 
     def count_parameters(self) -> int:
         """Return the number of weights and biases without building the network."""
-        levels, total, previous = self.level_filters, 0, self.channels
+        levels = self.level_filters
+        inputs = self.stem or self.channels
+        total = 10 * self.stem + 9 * (self.channels - 1) * self.stem  # the stem's own convolution
+        if self.stem:
+            total += 4 * self.stem * levels[0] + levels[0]
+            inputs = levels[0]
         for filters in levels:
-            total += 9 * filters * (previous + filters) + 2 * filters
-            previous = filters
+            total += self._count_block(inputs, filters)
+            inputs = filters
         for filters in levels[-2::-1]:
-            total += 4 * previous * filters + 9 * filters * 3 * filters + 3 * filters
-            previous = filters
-        return total + previous * self.classes + self.classes
+            total += 4 * inputs * filters + filters + self._count_block(2 * filters, filters)
+            inputs = filters
+        if self.stem:
+            total += 4 * inputs * self.stem + self.stem + 9 * 2 * self.stem * self.stem + self.stem
+            inputs = self.stem
+        return total + inputs * self.classes + self.classes
+
+    def _count_block(self, inputs: int, filters: int) -> int:
+        total = 9 * filters * (inputs + filters) + 2 * filters
+        if self.batch_normalisation:
+            total += 2 * 3 * filters  # instead of a bias: scale, shift, mean and variance
+        if self.block == "residual" and inputs != filters:
+            total += inputs * filters + filters
+        return total
 
 
 class Preset(NamedTuple):
@@ -87,6 +133,18 @@ PRESETS = {
         NetworkParams(filters=32, max_filters=256, classes=3, initializer="he_normal"), OUTPUT_MAPS
     ),
     "unet-16": Preset(NetworkParams(filters=16, classes=3, initializer="he_normal"), OUTPUT_MAPS),
+    "unet-fast": Preset(
+        NetworkParams(
+            filters=32,
+            depth=3,
+            classes=3,
+            initializer="he_normal",
+            stem=16,
+            block="residual",
+            batch_normalisation=True,
+        ),
+        OUTPUT_MAPS,
+    ),
 }
 
 
@@ -189,6 +247,14 @@ class AugmentParams(Params):
         ge=0,
         le=2,
         description="In half of the tiles each cell is made fainter or brighter by a factor of its own.",
+    )
+    restyle: float = Field(
+        0.0,
+        title="Restyled tiles",
+        ge=0,
+        le=1,
+        description="Share of tiles in which the cells are rendered anew, as another kind of microscope "
+        "might show them.",
     )
     invert: float = Field(
         0.0, title="Inverted", ge=0, le=1, description="Share of tiles shown as a negative."

@@ -18,7 +18,8 @@ from napari_unet.core.augment import (
     warp_labels,
 )
 from napari_unet.core.params import AugmentParams
-from napari_unet.core.targets import reviewed_weights, separation_weights, target_maps
+from napari_unet.core.restyle import restyle
+from napari_unet.core.targets import number_cells, reviewed_weights, separation_weights, target_maps
 
 Float32 = NDArray[np.float32]
 
@@ -112,6 +113,7 @@ class Sampler:
             raise ValueError("no image has a reviewed pixel")
         self._outputs, self._tile, self._batch = outputs, tile, batch
         self._augment, self._separation, self._seed, self._margin = augment, separation, seed, margin
+        self._truths: dict[int, NDArray[np.float16]] = {}
         areas = [np.count_nonzero(_teaching(image)) for image in self.images]
         share = np.sqrt(np.array(areas, float)) * [image.share for image in self.images]
         self._share = share / share.sum()
@@ -123,35 +125,61 @@ class Sampler:
         return Batch(np.stack([x for x, _ in tiles]), np.stack([y for _, y in tiles]))
 
     def _draw_tile(self, rng: np.random.Generator) -> tuple[Float32, Float32]:
-        source = self.images[rng.choice(len(self.images), p=self._share)]
+        number = int(rng.choice(len(self.images), p=self._share))
+        source = self.images[number]
         where = tile_coordinates(_draw_centre(source, rng), self._tile, rng, self._augment)
-        labels = np.asarray(warp_labels(source.labels, where), np.int32)
         image = warp_image(source.image, where)
+        truth = warp_labels(self._read_truth(number), where)
         if rng.random() < self._augment.blank:
-            image, labels = blank_tile(image.shape, rng), np.zeros_like(labels)
-        if self._augment.cell_contrast > 0 and source.reviewed is None and rng.random() < 0.5:
-            image = change_cell_contrast(image, labels, rng, self._augment.cell_contrast)
+            image, truth = blank_tile(image.shape, rng), _blank_truth(truth)
+        elif source.reviewed is None and source.maps is None:
+            image = self._change_cells(image, np.asarray(warp_labels(source.labels, where), np.int32), rng)
         image = change_grey_values(image, rng, self._augment)
-        if source.maps is not None:
-            targets = warp_image(source.maps, where)
-            weights = np.ones_like(targets)
-        else:
-            targets, weights = self._teach(labels, source.reviewed, where)
-        pairs = np.concatenate([targets, weights], -1)
         kept = slice(self._margin, self._tile - self._margin)
-        return image, pairs[kept, kept]
+        return image, np.asarray(truth[kept, kept], np.float32)
 
-    def _teach(
-        self, labels: NDArray[np.int32], reviewed: NDArray[np.bool_] | None, where: NDArray[np.float64]
-    ) -> tuple[Float32, Float32]:
-        """Return targets and weights (y, x, maps) of a tile whose pixels come from ``where``."""
-        certain = np.ones((*labels.shape, len(self._outputs)), np.float32)
-        if reviewed is not None:
-            seen = np.asarray(warp_labels(reviewed, where), bool)
-            certain = reviewed_weights(labels, seen, self._outputs)
-            labels = np.where(seen, labels, 0)
-        weights = (1 + separation_weights(labels, *self._separation))[..., None] * certain
-        return target_maps(labels, self._outputs), weights
+    def _change_cells(
+        self, image: Float32, labels: NDArray[np.int32], rng: np.random.Generator
+    ) -> Float32:
+        if rng.random() < self._augment.restyle:
+            return restyle(labels, rng, image.shape[-1])
+        if self._augment.cell_contrast > 0 and rng.random() < 0.5:
+            return change_cell_contrast(image, labels, rng, self._augment.cell_contrast)
+        return image
+
+    def _read_truth(self, number: int) -> NDArray[np.float16]:
+        """Return targets and weights (Y, X, 2 maps) of an image, made when it is first drawn.
+
+        Seen whole, a cell that a tile cuts off teaches its true distances.
+        """
+        if number not in self._truths:
+            source = self.images[number]
+            targets, weights = _teach(source, self._outputs, self._separation)
+            self._truths[number] = np.concatenate([targets, weights], -1).astype(np.float16)
+        return self._truths[number]
+
+
+def _teach(
+    source: TrainingImage, outputs: tuple[str, ...], separation: tuple[float, float]
+) -> tuple[Float32, Float32]:
+    """Return targets and weights (Y, X, maps) of an image."""
+    if source.maps is not None:
+        return source.maps, np.ones_like(source.maps)
+    labels, reviewed = source.labels, source.reviewed
+    certain = np.ones((*labels.shape, len(outputs)), np.float32)
+    if reviewed is not None:
+        certain = reviewed_weights(labels, reviewed, outputs)
+        labels = np.where(reviewed, labels, 0)
+    labels = number_cells(labels)
+    weights = (1 + separation_weights(labels, *separation))[..., None] * certain
+    return target_maps(labels, outputs), weights
+
+
+def _blank_truth(truth: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the targets of a tile without any cell, and equal weights."""
+    blank = np.zeros_like(truth)
+    blank[..., truth.shape[-1] // 2 :] = 1
+    return blank
 
 
 def _teaching(image: TrainingImage) -> NDArray[np.bool_]:

@@ -1,12 +1,14 @@
 """Overlap-tile: a plan of tiles whose kept parts, side by side, are the whole image.
 
-Each tile is read with a halo of context on every side, mirrored where the image ends (Ronneberger et
-al. 2015, figure 2), and only its middle is kept. With a halo at least as wide as the network's reach and
-all tiles on the pooling grid, the stitched result equals the prediction on the whole image.
+Each tile is read with a halo of context on every side (Ronneberger et al. 2015, figure 2), and only its middle
+is kept. Beyond the image lies a mirrored border, and there tiles end, as the whole image would. With a halo at
+least as wide as the network's reach and all tiles on the pooling grid, the stitched result equals the
+prediction on the whole image with its border.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -34,28 +36,44 @@ class TilePlan:
     tiles: tuple[Tile, ...]
 
 
-def plan_tiles(shape: tuple[int, int], *, core: int, halo: Span, multiple: int) -> TilePlan:
-    """Cover ``shape`` (Y, X) with equal tiles.
+def plan_tiles(shape: Shape, *, area: int, halo: Span, multiple: int, border: int) -> TilePlan:
+    """Cover ``shape`` (Y, X) with equal tiles so that as few pixels as possible are read.
 
-    ``core`` is the largest kept side in px; the kept sides are evened out so that little is read twice,
-    and are multiples of ``multiple`` (the network's pooling step). ``halo`` is the context read before
-    and after the kept part.
+    A tile reads at most ``area`` pixels, or as few as it can. Its kept sides are multiples of ``multiple``
+    (the network's pooling step). ``halo`` is the context read before and after the kept part, ``border`` how
+    much of it is read beyond the image (see `clip_tile`).
     """
-    if core < multiple:
-        raise ValueError(f"core {core} is smaller than the pooling step {multiple}")
-    sides = [_even_side(size, core, multiple) for size in shape]
+    sides = _choose_sides(shape, area, halo, multiple, border)
     spans = [list(_split(size, side, halo)) for size, side in zip(shape, sides, strict=True)]
     tiles = tuple(
         Tile(read=(row[0], column[0]), keep=(row[1], column[1])) for row in spans[0] for column in spans[1]
     )
-    tile_shape = (sides[0] + sum(halo), sides[1] + sum(halo))
-    return TilePlan((shape[0], shape[1]), tile_shape, halo, tiles)
+    return TilePlan((shape[0], shape[1]), (sides[0] + sum(halo), sides[1] + sum(halo)), halo, tiles)
 
 
-def _even_side(size: int, core: int, multiple: int) -> int:
-    largest = core // multiple * multiple
-    count = -(-size // largest)
-    return -(-size // (count * multiple)) * multiple
+def _choose_sides(shape: Shape, area: int, halo: Span, multiple: int, border: int) -> Shape:
+    """Return the kept sides with which the fewest pixels are read."""
+    best, sides = math.inf, (multiple, multiple)
+    edge = min(border, halo[0]) + min(border, halo[1])
+
+    def measure(size: int, count: int) -> tuple[int, int, int]:
+        """Return the kept side, the side that a tile reads at most, and what all tiles of an axis read."""
+        side = -(-size // (count * multiple)) * multiple
+        number = -(-size // side)
+        return side, min(side + sum(halo), size + edge), size + edge + (number - 1) * sum(halo)
+
+    columns = 1
+    most_columns = -(-shape[1] // multiple)
+    for rows in range(-(-shape[0] // multiple), 0, -1):
+        height, read_height, all_rows = measure(shape[0], rows)
+        while columns < most_columns and read_height * measure(shape[1], columns)[1] > area:
+            columns += 1
+        width, read_width, all_columns = measure(shape[1], columns)
+        if read_height * read_width > area and best < math.inf:
+            break
+        if all_rows * all_columns < best:
+            best, sides = all_rows * all_columns, (height, width)
+    return sides
 
 
 def _split(size: int, side: int, halo: Span) -> Iterator[tuple[Span, Span]]:
@@ -78,6 +96,24 @@ def mirror(positions: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     period = 2 * (size - 1)
     folded = np.mod(positions, period)
     return np.minimum(folded, period - folded)
+
+
+def clip_tile(tile: Tile, shape: Shape, *, border: int, multiple: int) -> Tile:
+    """Return a tile that reads no farther than ``border`` px beyond an image of ``shape`` (Y, X).
+
+    Behind it the image is taken to reach up to the next multiple of the pooling step.
+    """
+    spans = [
+        (max(start, -border), min(stop, -(-size // multiple) * multiple + border))
+        for (start, stop), size in zip(tile.read, shape, strict=True)
+    ]
+    return Tile((spans[0], spans[1]), tile.keep)
+
+
+def count_read(plan: TilePlan, *, border: int, multiple: int) -> int:
+    """Return how many pixels all tiles of a plan read, those that they share as often as they are read."""
+    clipped = (clip_tile(tile, plan.shape, border=border, multiple=multiple) for tile in plan.tiles)
+    return sum(math.prod(stop - start for start, stop in tile.read) for tile in clipped)
 
 
 def read_tile(read: Reader, shape: Shape, tile: Tile) -> NDArray[np.float32]:

@@ -8,9 +8,8 @@ import numpy as np
 
 from napari_unet.core.card import ModelCard
 from napari_unet.core.params import FineTuneParams
-from napari_unet.core.tiling import plan_tiles
-from napari_unet.nn.predictor import CORE, Model
-from napari_unet.nn.unet import context
+from napari_unet.core.tiling import count_read
+from napari_unet.nn.predictor import BORDER, Model, plan_network_tiles
 
 _SIDE = 256
 _STEP = 4.3  # forward passes that a weight update takes: forward, backward, drawing tiles, Adam
@@ -27,12 +26,11 @@ def count_pixels(
         scales: tuple[float, ...] = (at,)
     else:
         scales = tuple(kind.image_scale(pixel_size) for kind in card.kinds)
-    halo, step = context(card.network), card.network.step
     total = 0
     for scale in scales:
         rows, columns = (max(1, round(side * scale)) for side in shape)
-        plan = plan_tiles((rows, columns), core=CORE, halo=halo, multiple=step)
-        total += len(plan.tiles) * plan.tile_shape[0] * plan.tile_shape[1]
+        plan = plan_network_tiles(card.network, (rows, columns))
+        total += count_read(plan, border=BORDER, multiple=card.network.step)
     return total
 
 

@@ -19,19 +19,22 @@ from napari_unet.core.doubt import Doubts, measure_doubts
 from napari_unet.core.errors import InputError
 from napari_unet.core.instances import label_instances
 from napari_unet.core.normalise import normalise
-from napari_unet.core.params import VIEWS
+from napari_unet.core.params import VIEWS, NetworkParams
 from napari_unet.core.queue import rank_places
 from napari_unet.core.resample import resampled
 from napari_unet.core.size import fit_scale, fits_range, measure_confidence
 from napari_unet.core.suggestion import suggest
-from napari_unet.core.tiling import Tile, TilePlan, halve_tile, move_tile, plan_tiles, read_tile, stitch
+from napari_unet.core.tiling import Tile, TilePlan, clip_tile, halve_tile, move_tile, plan_tiles, read_tile, stitch
 from napari_unet.nn.archive import hash_file, load_networks, save_networks
 from napari_unet.nn.backend import Forward, compile_forward, fast_policy, keras
 from napari_unet.nn.unet import context
 
 Float32 = NDArray[np.float32]
 
-CORE = 768
+TILE_AREA = 1800**2
+"""Pixels that the network sees at most at once; its features take about 200 bytes for each."""
+BORDER = 32
+"""Mirrored pixels around a plane."""
 _SAME_SCALE = 0.1
 _MOST_RESCALINGS = 2
 _LEAST_AS_SURE = 0.8
@@ -120,9 +123,7 @@ class Model:
 
     def plan_tiles(self, shape: Shape) -> TilePlan:
         """Return the tiles in which the network sees a plane of ``shape`` (Y, X), which is at its scale."""
-        network = self.card.network
-        halo = (92, 96) if network.padding == "valid" else context(network)
-        return plan_tiles(shape, core=CORE, halo=halo, multiple=network.step)
+        return plan_network_tiles(self.card.network, shape)
 
     def predict_tiles(
         self,
@@ -143,23 +144,31 @@ class Model:
         while waiting:
             tile = waiting[0]
             try:
-                maps = self._predict_tile(read_tile(read, shape, tile), plan.halo)
+                maps = self._predict_tile(read, shape, tile)
             except MemoryError as error:
                 waiting = self._halve_tiles(waiting, plan.halo, error)
                 continue
-            (top, bottom), (left, right) = tile.keep
-            yield tile, maps[: bottom - top, : right - left]
+            yield tile, maps
             del waiting[0]
             done += 1
             on_tile(done, done + len(waiting))
 
-    def _predict_tile(self, pixels: Float32, halo: tuple[int, int]) -> Float32:
+    def _predict_tile(self, read: Reader, shape: Shape, tile: Tile) -> Float32:
+        """Return the maps (y, x, maps) of the part of a tile that is kept."""
+        network = self.card.network
+        if network.padding == "same":
+            tile = clip_tile(tile, shape, border=BORDER, multiple=network.step)
+        pixels = read_tile(read, shape, tile)
         total = self._forward(pixels[None])[0]
         for number in range(1, self.views):
             view = np.ascontiguousarray(_turn(pixels, number))
             total = total + _turn_back(self._forward(view[None])[0], number)
-        maps: Float32 = total / self.views
-        return maps if self.card.network.padding == "valid" else maps[halo[0] : -halo[1], halo[0] : -halo[1]]
+        lost = (pixels.shape[0] - total.shape[0]) // 2
+        kept = [
+            slice(first - start - lost, last - start - lost)
+            for (start, _), (first, last) in zip(tile.read, tile.keep, strict=True)
+        ]
+        return np.asarray(total[kept[0], kept[1]] / self.views, np.float32)
 
     def _halve_tiles(self, tiles: list[Tile], halo: tuple[int, int], error: MemoryError) -> list[Tile]:
         halves = [half for tile in tiles for half in halve_tile(tile, halo, self.card.network.step)]
@@ -282,6 +291,14 @@ class Model:
     def save(self, path: Path) -> None:
         """Write the model to a ``.keras`` file, all or nothing."""
         save_networks((self.network, *self.earlier), self.card, path)
+
+
+def plan_network_tiles(network: NetworkParams, shape: Shape) -> TilePlan:
+    """Return the tiles in which a network sees a plane of ``shape`` (Y, X), which is at its scale."""
+    valid = network.padding == "valid"
+    halo = (92, 96) if valid else context(network)
+    border = max(halo) if valid else BORDER
+    return plan_tiles(shape, area=TILE_AREA, halo=halo, multiple=network.step, border=border)
 
 
 def _turn(plane: Float32, number: int) -> Float32:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -19,7 +19,9 @@ from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.calibration import calibrate
 from napari_unet.nn.predictor import Model
 from napari_unet.nn.training import Trainer, cosine_rate
-from napari_unet.nn.unet import build_network, fit_tile
+from napari_unet.nn.unet import build_network, fit_tile, fold_normalisation
+
+_SAVE_EVERY = 250
 
 OnStep = Callable[[int, float], None]
 
@@ -37,7 +39,7 @@ def score(model: Model, images: Sequence[TrainingImage]) -> Scores:
 def train(
     card: ModelCard,
     images: Sequence[TrainingImage],
-    validation: Sequence[Sequence[TrainingImage]],
+    validation: Mapping[str, Sequence[TrainingImage]],
     params: TrainParams,
     *,
     folder: Path,
@@ -47,9 +49,10 @@ def train(
     """Train a network from ``start`` (its weights) or from scratch, or go on where ``folder`` says that an
     earlier run stopped; fit its instance parameters to the ``validation`` images of each kind at the end.
 
-    ``folder`` receives ``checkpoint.npz`` (state), ``best.npz`` (best weights by mean AP on
-    ``validation``) and ``log.csv``. ``card`` describes the network and its output maps. ``on_step`` is
-    called after every step; what it raises ends the run, which can be resumed.
+    ``folder`` receives ``checkpoint.npz`` (state), ``best.npz`` (best weights by mean AP on ``validation``,
+    in which all kinds count the same) and ``log.csv``. ``card`` describes the network and its output maps.
+    ``on_step`` is called after every step; what it raises ends the run, which can be resumed. Batch
+    normalisation is folded away at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(params.seed)
@@ -73,18 +76,31 @@ def train(
     if checkpoint.exists():
         trainer.resume(checkpoint)
     try:
-        _run(trainer, model, [image for kind in validation for image in kind], params, folder, on_step)
+        _run(trainer, model, validation, params, folder, on_step)
+    except BaseException:
+        trainer.save(checkpoint)
+        raise
     finally:
         trainer.close()
     with np.load(best) as saved:
         network.set_weights([saved[f"arr_{i}"] for i in range(len(saved.files))])
-    return calibrate(model, validation)
+    return calibrate(fold(model), list(validation.values()))
+
+
+def fold(model: Model) -> Model:
+    """Return an equal model without batch normalisation."""
+    if not model.card.network.batch_normalisation:
+        return model
+    bare, params = fold_normalisation(model.network, model.card.network)
+    network = build_network(params, dtype=fast_policy())
+    network.set_weights(bare.get_weights())
+    return Model(network, model.card.model_copy(update={"network": params}))
 
 
 def _run(
     trainer: Trainer,
     model: Model,
-    validation: Sequence[TrainingImage],
+    validation: Mapping[str, Sequence[TrainingImage]],
     params: TrainParams,
     folder: Path,
     on_step: OnStep,
@@ -97,29 +113,37 @@ def _run(
         rate = cosine_rate(params.learning_rate, progress, params.warm_up / params.steps)
         losses.append(trainer.update(rate))
         on_step(trainer.step, losses[-1])
+        if trainer.step % _SAVE_EVERY == 0:
+            trainer.save(folder / "checkpoint.npz")
         if trainer.step % params.validate_every and trainer.step < params.steps:
             continue
         with trainer.averaged() as network:
-            scores = score(model, validation)
-            if scores.mean_ap >= best:
-                best = scores.mean_ap
+            scores = {name: score(model, images) for name, images in validation.items()}
+            mean_ap = float(np.mean([each.mean_ap for each in scores.values()]))
+            if mean_ap >= best:
+                best = mean_ap
                 _save_weights(folder / "best.npz", network)
-        mean_loss, seconds = float(np.nanmean(losses)), perf_counter() - start
-        _append(log, (trainer.step, mean_loss, scores.ap50, scores.mean_ap, scores.dice, seconds))
+        row = {
+            "step": trainer.step,
+            "loss": float(np.nanmean(losses)),
+            "ap50": float(np.mean([each.ap50 for each in scores.values()])),
+            "mean_ap": mean_ap,
+            "seconds": perf_counter() - start,
+            **{name: each.ap50 for name, each in scores.items()},
+        }
+        _append(log, row)
         losses.clear()
         trainer.save(folder / "checkpoint.npz")
 
 
-_COLUMNS = ("step", "loss", "ap50", "mean_ap", "dice", "seconds")
-
-
-def _append(log: Path, row: tuple[float, ...]) -> None:
+def _append(log: Path, row: Mapping[str, float]) -> None:
+    """Add a row to the log: after the means, the AP at IoU 0.5 on each kind of validation images."""
     new = not log.exists()
     with log.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if new:
-            writer.writerow(_COLUMNS)
-        writer.writerow([f"{value:.6g}" for value in row])
+            writer.writerow(row)
+        writer.writerow([f"{value:.6g}" for value in row.values()])
 
 
 def _best_so_far(log: Path) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.sampling import Batch, Sampler
-from napari_unet.nn.backend import keras
+from napari_unet.nn.backend import backend_name, keras
 from napari_unet.nn.losses import WeightedCrossEntropy, WeightedSoftmaxCrossEntropy
 
 _KEEP_EVERY = 25
@@ -43,7 +43,7 @@ class Trainer:
         self._sampler, self._momentum = sampler, average**_AVERAGE_EVERY
         softmax = network.layers[-1].activation is keras.activations.softmax
         loss = WeightedSoftmaxCrossEntropy() if softmax else WeightedCrossEntropy()
-        network.compile(_OPTIMIZERS[optimizer](), loss=loss, jit_compile=False)
+        network.compile(_OPTIMIZERS[optimizer](), loss=loss, jit_compile=backend_name() == "jax")
         network.optimizer.build(network.trainable_variables)
         self._average = network.get_weights()
         self._good = self._state()

@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet.core.blocks import read_boxes
-from napari_unet.core.tiling import halve_tile, mirror_indices, plan_tiles, read_tile, stitch
+from napari_unet.core.tiling import (
+    clip_tile,
+    count_read,
+    halve_tile,
+    mirror_indices,
+    plan_tiles,
+    read_tile,
+    stitch,
+)
 
 sizes = st.integers(1, 300)
 
@@ -12,12 +20,12 @@ sizes = st.integers(1, 300)
 @given(
     height=sizes,
     width=sizes,
-    core=st.integers(4, 128),
+    area=st.integers(16, 20000),
     halo=st.integers(0, 8),
     step=st.sampled_from([1, 2, 4]),
 )
-def test_kept_parts_cover_every_pixel_once(height, width, core, halo, step):
-    plan = plan_tiles((height, width), core=core, halo=(halo, halo), multiple=step)
+def test_kept_parts_cover_every_pixel_once(height, width, area, halo, step):
+    plan = plan_tiles((height, width), area=area, halo=(halo, halo), multiple=step, border=3)
     count = np.zeros((height, width), int)
     for tile in plan.tiles:
         (top, bottom), (left, right) = tile.keep
@@ -30,11 +38,11 @@ def test_kept_parts_cover_every_pixel_once(height, width, core, halo, step):
     assert (count == 1).all()
 
 
-@given(height=sizes, width=sizes, core=st.integers(8, 128))
-def test_stitched_local_filter_equals_the_filter_on_the_whole_image(height, width, core):
+@given(height=sizes, width=sizes, area=st.integers(400, 20000))
+def test_stitched_local_filter_equals_the_filter_on_the_whole_image(height, width, area):
     image = np.random.default_rng(0).random((height, width, 1), np.float32)
     halo = 2
-    plan = plan_tiles((height, width), core=core, halo=(halo, halo), multiple=2)
+    plan = plan_tiles((height, width), area=area, halo=(halo, halo), multiple=2, border=halo)
 
     def blur(pixels):  # a 5 x 5 mean, without any padding
         windows = np.lib.stride_tricks.sliding_window_view(pixels[..., 0], (5, 5))
@@ -58,18 +66,49 @@ def test_mirroring_is_numpys_reflection(size, before, after):
 
 
 def test_tiles_are_evened_out_instead_of_leaving_a_sliver():
-    plan = plan_tiles((520, 696), core=512, halo=(16, 16), multiple=16)
-    assert plan.tile_shape == (272 + 32, 352 + 32)
+    plan = plan_tiles((520, 696), area=400 * 500, halo=(16, 16), multiple=16, border=16)
+    assert len({tile.keep[1][1] - tile.keep[1][0] for tile in plan.tiles[:1]}) == 1
+    heights = [tile.keep[0][1] - tile.keep[0][0] for tile in plan.tiles]
+    assert min(heights) > 0.9 * max(heights)
 
 
-def test_a_core_below_the_pooling_step_is_refused():
-    with pytest.raises(ValueError, match="pooling step"):
-        plan_tiles((64, 64), core=8, halo=(0, 0), multiple=16)
+@given(height=sizes, width=sizes, area=st.integers(400, 20000))
+def test_no_plan_of_equal_tiles_reads_less(height, width, area):
+    halo, step, border = 8, 4, 4
+
+    def count(rows, columns):
+        sides = [-(-size // (n * step)) * step for size, n in ((height, rows), (width, columns))]
+        most, total = 1, 1
+        for size, side in zip((height, width), sides, strict=True):
+            most *= min(side + 2 * halo, size + 2 * border)
+            total *= size + 2 * border + (-(-size // side) - 1) * 2 * halo
+        return total if most <= area else np.inf
+
+    best = min(count(rows, columns) for rows in range(1, 76) for columns in range(1, 76))
+    plan = plan_tiles((height, width), area=area, halo=(halo, halo), multiple=step, border=border)
+    assert count_read(plan, border=border, multiple=1) <= best
+
+
+def test_an_image_that_fits_is_one_tile_with_no_more_than_its_border():
+    plan = plan_tiles((2048, 2048), area=2200**2, halo=(96, 96), multiple=16, border=32)
+    assert len(plan.tiles) == 1
+    assert count_read(plan, border=32, multiple=16) == (2048 + 64) ** 2
+
+
+@given(height=sizes, width=sizes, area=st.integers(16, 20000))
+def test_clipped_tiles_still_hold_what_they_keep(height, width, area):
+    plan = plan_tiles((height, width), area=area, halo=(8, 8), multiple=4, border=4)
+    for tile in plan.tiles:
+        clipped = clip_tile(tile, plan.shape, border=4, multiple=4)
+        for (start, stop), (first, last), size in zip(clipped.read, tile.keep, plan.shape, strict=True):
+            assert -4 <= start <= first
+            assert last <= stop <= size + 3 + 4
+            assert (stop - start) % 4 == start % 4 == 0
 
 
 @given(height=sizes, width=sizes, halo=st.integers(0, 8), step=st.sampled_from([1, 2, 4]))
 def test_halved_tiles_keep_the_same_pixels_on_the_same_grid(height, width, halo, step):
-    plan = plan_tiles((height, width), core=64, halo=(halo, halo), multiple=step)
+    plan = plan_tiles((height, width), area=64 * 64, halo=(halo, halo), multiple=step, border=halo)
     halves = [half for tile in plan.tiles for half in halve_tile(tile, plan.halo, step)]
     if max(plan.tile_shape) - 2 * halo == step:
         assert halves == []

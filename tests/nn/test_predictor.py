@@ -10,14 +10,19 @@ from napari_unet.core.tiling import mirror_indices
 from napari_unet.nn import predictor
 from napari_unet.nn.backend import compile_forward
 from napari_unet.nn.predictor import Model
-from napari_unet.nn.unet import build_network, context
+from napari_unet.nn.unet import build_network
 
 from .conftest import TINY
 
 
 @pytest.mark.parametrize(
     "params",
-    [TINY, NetworkParams(filters=4, depth=3, classes=2), NetworkParams(filters=2, depth=4, padding="valid")],
+    [
+        TINY,
+        NetworkParams(filters=4, depth=3, classes=2),
+        NetworkParams(filters=2, depth=4, padding="valid"),
+        NetworkParams(filters=2, depth=2, stem=2, block="residual"),
+    ],
 )
 @pytest.mark.parametrize("shape", [(37, 150), (200, 90)])
 def test_tiled_equals_untiled(params, shape, tiny_card, monkeypatch):
@@ -25,11 +30,11 @@ def test_tiled_equals_untiled(params, shape, tiny_card, monkeypatch):
     network = build_network(params, dtype="float32")
     card = tiny_card.model_copy(update={"network": params, "outputs": OUTPUT_MAPS[: params.classes]})
     plane = np.random.default_rng(0).random((*shape, 1), np.float32)
-    monkeypatch.setattr(predictor, "CORE", 48)
+    monkeypatch.setattr(predictor, "TILE_AREA", 150 * 150)
     tiled = Model(network, card).predict_maps(plane)
 
     step = params.step
-    halo = (92, 96) if params.padding == "valid" else context(params)
+    halo = (92, 96) if params.padding == "valid" else (predictor.BORDER,) * 2
     sides = [-(-size // step) * step for size in shape]
     rows, columns = (
         mirror_indices((-halo[0], side + halo[1]), size) for side, size in zip(sides, shape, strict=True)
@@ -66,12 +71,13 @@ def test_the_smallest_images_are_segmented(shape, tiny_card):
 
 
 def test_every_tile_is_reported_and_may_end_the_run(tiny_card, monkeypatch):
-    monkeypatch.setattr(predictor, "CORE", 32)
+    monkeypatch.setattr(predictor, "TILE_AREA", 90 * 90)
     model = Model(build_network(TINY), tiny_card)
     seen = []
     plane = np.zeros((64, 64, 1), np.float32)
     model.predict_maps(plane, on_tile=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert seen == [(done, len(seen)) for done in range(1, len(seen) + 1)]
+    assert len(seen) > 1
 
     def stop(done, total):
         raise KeyboardInterrupt

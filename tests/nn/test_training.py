@@ -39,7 +39,7 @@ def make_trainer(images):
 
 def test_training_learns_to_find_cells(tmp_path, scenes, tiny_card):
     untrained = score_untrained(scenes, tiny_card)
-    model = train(tiny_card, scenes[:4], [scenes[4:]], QUICK, folder=tmp_path)
+    model = train(tiny_card, scenes[:4], {"scenes": scenes[4:]}, QUICK, folder=tmp_path)
     scores = score(model, scenes[4:])
     assert scores.ap50 > untrained.ap50 + 0.3
     assert scores.ap50 > 0.4  # some discs overlap beyond telling apart
@@ -57,15 +57,15 @@ def score_untrained(scenes, card):
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path, scenes, tiny_card):
     params = QUICK.model_copy(update={"steps": 8, "validate_every": 4, "tile": 32})
-    whole = train(tiny_card, scenes[:4], [scenes[4:5]], params, folder=tmp_path / "whole")
+    whole = train(tiny_card, scenes[:4], {"scenes": scenes[4:5]}, params, folder=tmp_path / "whole")
 
     def interrupt(step, loss):
         if step == 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(tiny_card, scenes[:4], [scenes[4:5]], params, folder=tmp_path / "cut", on_step=interrupt)
-    resumed = train(tiny_card, scenes[:4], [scenes[4:5]], params, folder=tmp_path / "cut")
+        train(tiny_card, scenes[:4], {"scenes": scenes[4:5]}, params, folder=tmp_path / "cut", on_step=interrupt)
+    resumed = train(tiny_card, scenes[:4], {"scenes": scenes[4:5]}, params, folder=tmp_path / "cut")
     for first, second in zip(whole.network.get_weights(), resumed.network.get_weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=2e-3)
 
@@ -116,6 +116,6 @@ def test_object_size_is_the_median_diameter():
 
 def test_the_papers_optimiser_learns_too(tmp_path, scenes, tiny_card):
     params = QUICK.model_copy(update={"optimizer": "sgd", "learning_rate": 1e-2})
-    train(tiny_card, scenes[:4], [scenes[4:]], params, folder=tmp_path)
+    train(tiny_card, scenes[:4], {"scenes": scenes[4:]}, params, folder=tmp_path)
     rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])

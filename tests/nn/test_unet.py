@@ -5,7 +5,14 @@ from pydantic import ValidationError
 
 from napari_unet import build_unet
 from napari_unet.core.params import PRESETS, NetworkParams
-from napari_unet.nn.unet import build_network, context, fit_tile, output_side, skip_crops
+from napari_unet.nn.unet import (
+    build_network,
+    context,
+    fit_tile,
+    fold_normalisation,
+    output_side,
+    skip_crops,
+)
 
 
 def test_the_reference_network_is_the_listing():
@@ -57,6 +64,9 @@ def test_sizes_that_do_not_pool_evenly_are_explained(side):
         {"filters": 3, "depth": 5, "classes": 4, "max_filters": 16},
         {"filters": 6, "depth": 2, "classes": 3, "activation": "softmax", "dropout": 0.5},
         {"filters": 4, "depth": 3, "padding": "valid"},
+        {"filters": 4, "depth": 2, "stem": 3},
+        {"filters": 4, "depth": 2, "stem": 3, "block": "residual", "classes": 3},
+        {"filters": 4, "depth": 2, "block": "residual", "batch_normalisation": True, "max_filters": 8},
     ],
 )
 @pytest.mark.parametrize("channels", [1, 5])
@@ -76,7 +86,15 @@ def test_options_out_of_range_are_refused():
         build_unet((64, 64, 1), padding="reflect")
 
 
-@pytest.mark.parametrize("params", [NetworkParams(filters=2, depth=2), NetworkParams(filters=2, depth=3)])
+@pytest.mark.parametrize(
+    "params",
+    [
+        NetworkParams(filters=2, depth=2),
+        NetworkParams(filters=2, depth=3),
+        NetworkParams(filters=2, depth=1, stem=2, block="residual"),
+        NetworkParams(filters=2, depth=2, stem=2, block="residual"),
+    ],
+)
 def test_context_is_how_far_the_network_looks(params):
     """Positive weights let every connection through: a pixel counts if and only if it is within reach."""
     network = build_network(params)
@@ -96,3 +114,26 @@ def test_context_is_how_far_the_network_looks(params):
     assert look(block.stop + after) == 0
     nearest = range(block.start - before, block.start - before + params.step)
     assert any(look(column) > 0 for column in nearest)
+
+
+def test_normalisation_is_folded_into_the_convolutions():
+    params = NetworkParams(
+        filters=4, depth=2, classes=3, stem=3, block="residual", batch_normalisation=True
+    )
+    network = build_network(params, dtype="float32")
+    rng = np.random.default_rng(0)
+    network.set_weights([w + 0.3 * rng.random(w.shape, np.float32) for w in network.get_weights()])
+    bare, folded = fold_normalisation(network, params)
+    assert not folded.batch_normalisation
+    assert bare.count_params() == folded.count_parameters() < network.count_params()
+    image = rng.random((1, 48, 64, 1), np.float32)
+    np.testing.assert_allclose(
+        np.asarray(bare(image)), np.asarray(network(image, training=False)), atol=1e-5
+    )
+
+
+def test_variants_that_do_not_go_together_are_refused():
+    with pytest.raises(ValidationError, match="padding"):
+        NetworkParams(stem=8, padding="valid")
+    with pytest.raises(ValidationError, match="residual"):
+        NetworkParams(batch_normalisation=True)
