@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +25,7 @@ RISE = 5
 
 _LOWEST = 0.1  # height below which nothing is told apart
 _FILLED_HOLE = 0.25
+_STRIP = 512  # rows
 _SMOOTHING = 1.5  # px; a ripple of the transposed convolutions is no core
 
 
@@ -73,9 +77,27 @@ def cell_landscape(named: dict[str, Float32], blend: float = 0.0) -> Float32:
         heights = (
             (1 - blend) * named["distance"] + blend * named["foreground"] if blend else named["distance"]
         )
-        return ndimage.gaussian_filter(heights, _SMOOTHING)
-    landscape = ndimage.gaussian_filter(named["depth"], _SMOOTHING)
+        return smooth(heights)
+    landscape = smooth(named["depth"])
     return landscape * (1 - named["border"]) if "border" in named else landscape
+
+
+def smooth(heights: Float32) -> Float32:
+    """Return a map (Y, X) smoothed by a Gaussian, its strips by several threads."""
+    result = np.empty_like(heights)
+
+    def smooth_strip(top: int) -> None:
+        start, stop = max(top - SMOOTHING_REACH, 0), top + _STRIP
+        strip = ndimage.gaussian_filter(heights[start : stop + SMOOTHING_REACH], _SMOOTHING)
+        result[top:stop] = strip[top - start : top - start + _STRIP]
+
+    tops = range(0, len(heights), _STRIP)
+    if len(tops) == 1:
+        smooth_strip(0)
+    else:
+        with ThreadPoolExecutor(min(len(tops), os.cpu_count() or 1)) as pool:
+            list(pool.map(smooth_strip, tops))
+    return result
 
 
 def plan_levels(prominence: float) -> NDArray[np.float64]:

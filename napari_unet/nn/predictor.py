@@ -168,7 +168,8 @@ class Model:
             slice(first - start - lost, last - start - lost)
             for (start, _), (first, last) in zip(tile.read, tile.keep, strict=True)
         ]
-        return np.asarray(total[kept[0], kept[1]] / self.views, np.float32)
+        maps = total[kept[0], kept[1]]
+        return maps if self.views == 1 else np.asarray(maps / self.views, np.float32)
 
     def _halve_tiles(self, tiles: list[Tile], halo: tuple[int, int], error: MemoryError) -> list[Tile]:
         halves = [half for tile in tiles for half in halve_tile(tile, halo, self.card.network.step)]
