@@ -5,8 +5,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_unet.app.jobs import evaluate, fine_tune, segment
-    from napari_unet.app.models import list_models, load_model
+    from napari_unet.jobs.segment import evaluate, fine_tune, segment
+    from napari_unet.models.registry import list_models, load_model
     from napari_unet.nn.unet import build_unet
 
 __all__ = ["build_unet", "evaluate", "fine_tune", "list_models", "load_model", "segment"]
@@ -14,11 +14,11 @@ __version__ = version("napari-unet")
 
 _HOMES = {
     "build_unet": "napari_unet.nn.unet",
-    "evaluate": "napari_unet.app.jobs",
-    "fine_tune": "napari_unet.app.jobs",
-    "list_models": "napari_unet.app.models",
-    "load_model": "napari_unet.app.models",
-    "segment": "napari_unet.app.jobs",
+    "evaluate": "napari_unet.jobs.segment",
+    "fine_tune": "napari_unet.jobs.segment",
+    "list_models": "napari_unet.models.registry",
+    "load_model": "napari_unet.models.registry",
+    "segment": "napari_unet.jobs.segment",
 }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet.app import files
-from napari_unet.app.calibration import MICROMETRES
-from napari_unet.app.layer_data import LayerData, read_layers
-from napari_unet.app.zarr_image import is_zarr
+from napari_unet.io import files
+from napari_unet.io.layers import LayerData, read_layers
+from napari_unet.io.tiff import MICROMETRES
+from napari_unet.io.zarr_read import is_zarr
 
 
 def get_zarr_reader(path: str | list[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -28,7 +28,7 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
     The ending of `path` decides: .tif, .zip for Fiji's ROI Manager, .geojson for QuPath, .csv for a table.
     """
-    from napari_unet.app.export import export_labels
+    from napari_unet.io.export.export import export_labels
 
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes = "".join(str(label) for label in meta.get("axis_labels") or ()).upper()

@@ -8,8 +8,7 @@ bundled model `cells` learnt from besides photographs.
 import argparse
 from pathlib import Path
 
-from napari_unet.app.files import write_image, write_labels
-from napari_unet.core.render import (
+from napari_unet.core.synthetic.scenes import (
     Scene,
     render_cells,
     render_membranes,
@@ -17,6 +16,7 @@ from napari_unet.core.render import (
     render_stack,
     render_timelapse,
 )
+from napari_unet.io.files import write_image, write_labels
 
 
 def render_samples() -> dict[str, Scene]:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_unet.app.benchmark import Result, find_data_sets, render_table, run_benchmark
-from napari_unet.app.methods import load_methods
-from napari_unet.app.models import find_model
-from napari_unet.app.training import train_from_folders
-from napari_unet.core.params import TrainParams
+from napari_unet.bench.benchmark import Result, find_data_sets, render_table, run_benchmark
+from napari_unet.bench.methods import load_methods
+from napari_unet.core.base.params import TrainParams
+from napari_unet.jobs.train import train_from_folders
+from napari_unet.models.registry import find_model
 
 
 class Course(NamedTuple):

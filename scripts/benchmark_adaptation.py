@@ -19,19 +19,19 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from napari_unet.app.adaptation import (
+from napari_unet.bench.adaptation import (
     Adaptation,
     Point,
     correct_images,
     measure_adaptation,
     render_adaptations,
 )
-from napari_unet.app.annotator import Task
-from napari_unet.app.atomic import write_file
-from napari_unet.app.benchmark import DataSet, check_output, find_data_sets
-from napari_unet.app.models import DEFAULT_MODEL
-from napari_unet.app.simulation import segment_tasks
-from napari_unet.core.errors import InputError
+from napari_unet.bench.annotator import Task
+from napari_unet.bench.benchmark import DataSet, check_output, find_data_sets
+from napari_unet.bench.simulation import segment_tasks
+from napari_unet.core.base.errors import InputError
+from napari_unet.io.atomic import write_file
+from napari_unet.models.registry import DEFAULT_MODEL
 
 Result = TypeVar("Result")
 

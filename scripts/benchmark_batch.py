@@ -16,12 +16,12 @@ from typing import Annotated
 
 import typer
 
-from napari_unet.app.batch import plan_batch, run_batch
-from napari_unet.app.cluster import plan_threads, start_cluster
-from napari_unet.app.files import read_image, write_image
-from napari_unet.app.jobs import segment
-from napari_unet.app.models import DEFAULT_MODEL
-from napari_unet.core.render import render_nuclei
+from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.io.files import read_image, write_image
+from napari_unet.jobs.batch import plan_batch, run_batch
+from napari_unet.jobs.cluster import plan_threads, start_cluster
+from napari_unet.jobs.segment import segment
+from napari_unet.models.registry import DEFAULT_MODEL
 
 
 def measure_loop(images: list[Path], model: str) -> float:

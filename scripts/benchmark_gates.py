@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.app.benchmark import find_data_sets
-from napari_unet.app.files import match_by_stem, read_image, read_labels
-from napari_unet.core.axes import plan_planes
-from napari_unet.core.errors import InputError
-from napari_unet.core.gates import Correction, check_corrections
-from napari_unet.core.targets import number_cells
+from napari_unet.bench.benchmark import find_data_sets
+from napari_unet.core.base.errors import InputError
+from napari_unet.core.cells.targets import number_cells
+from napari_unet.core.image.axes import plan_planes
+from napari_unet.core.learning.checks import Correction, check_corrections
+from napari_unet.io.files import match_by_stem, read_image, read_labels
 
 SETS = ("dsb2018_fluo", "dic_hela", "isbi2012_em", "fluo_hela")
 FEWEST_CELLS = 25

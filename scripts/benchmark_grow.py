@@ -19,13 +19,13 @@ import numpy as np
 import typer
 from scipy import ndimage
 
-from napari_unet.app.atomic import write_file
-from napari_unet.app.benchmark import check_output, find_data_sets
-from napari_unet.app.files import read_image, read_labels
-from napari_unet.core.axes import plan_planes
-from napari_unet.core.corrections import slices
-from napari_unet.core.errors import InputError
-from napari_unet.core.grow import grow_at
+from napari_unet.bench.benchmark import check_output, find_data_sets
+from napari_unet.core.base.errors import InputError
+from napari_unet.core.image.axes import plan_planes
+from napari_unet.core.review.grow import grow_at
+from napari_unet.core.review.review import slices
+from napari_unet.io.atomic import write_file
+from napari_unet.io.files import read_image, read_labels
 
 NAMES = "dsb2018_fluo,dsb2018_histology,fluo_gowt1,dic_hela"
 WAYS = ("drawn at the middle", "drawn at a random point", "drawn anew")

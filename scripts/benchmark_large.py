@@ -19,9 +19,9 @@ import psutil
 import typer
 import zarr
 
-from napari_unet.app.models import DEFAULT_MODEL
-from napari_unet.core.blocks import plan_blocks, slices
-from napari_unet.core.render import render_nuclei
+from napari_unet.core.image.blocks import plan_blocks, slices
+from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.models.registry import DEFAULT_MODEL
 
 SCENE, SCENES = 512, 8
 CHUNK = 1024
@@ -48,7 +48,7 @@ def _turn(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def segment_mosaic(image: Path, output: Path, block: int, model: str) -> dict[str, Any]:
     """Segment the mosaic in this process and return the figures."""
     from napari_unet import segment
-    from napari_unet.app.large import count_cells
+    from napari_unet.jobs.large import count_cells
 
     peak, over = [0], threading.Event()
     watcher = threading.Thread(target=_watch, args=(peak, over))

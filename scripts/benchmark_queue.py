@@ -16,12 +16,12 @@ from typing import Annotated
 
 import typer
 
-from napari_unet.app.annotator import WALKS
-from napari_unet.app.atomic import write_file
-from napari_unet.app.benchmark import check_output, find_data_sets
-from napari_unet.app.simulation import Curve, measure_curve, segment_tasks
-from napari_unet.app.verdict import Verdict, judge_suggestions
-from napari_unet.core.errors import InputError
+from napari_unet.bench.annotator import WALKS
+from napari_unet.bench.benchmark import check_output, find_data_sets
+from napari_unet.bench.simulation import Curve, measure_curve, segment_tasks
+from napari_unet.bench.suggestions import Verdict, judge_suggestions
+from napari_unet.core.base.errors import InputError
+from napari_unet.io.atomic import write_file
 
 SETS = "dsb2018_fluo:nuclei,dic_hela:cells,isbi2012_em:membranes,dsb2018_histology:nuclei"
 SHARES = (0.25, 0.5, 0.75, 0.9)

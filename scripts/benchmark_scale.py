@@ -18,9 +18,9 @@ from skimage.segmentation import clear_border
 from skimage.transform import downscale_local_mean
 
 from napari_unet import load_model, segment
-from napari_unet.app.files import match_by_stem, read_image, read_labels
-from napari_unet.app.models import DEFAULT_MODEL
-from napari_unet.core.render import render_nuclei
+from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.io.files import match_by_stem, read_image, read_labels
+from napari_unet.models.registry import DEFAULT_MODEL
 
 FACTORS = {0.25: 1, 0.5: 2, 1.0: 4}
 SETS = ("dsb2018_fluo", "fluo_gowt1")

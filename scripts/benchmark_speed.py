@@ -14,16 +14,16 @@ from time import perf_counter
 
 import numpy as np
 
-from napari_unet.app.files import ImageFile, read_image
-from napari_unet.app.methods import load_methods
-from napari_unet.app.models import find_model
-from napari_unet.core.normalise import normalise
-from napari_unet.core.params import OUTPUT_MAPS, PRESETS, AugmentParams, NetworkParams
-from napari_unet.core.render import render_nuclei
-from napari_unet.core.sampling import Sampler, TrainingImage
+from napari_unet.bench.methods import load_methods
+from napari_unet.core.base.params import OUTPUT_MAPS, PRESETS, AugmentParams, NetworkParams
+from napari_unet.core.image.normalise import normalise
+from napari_unet.core.learning.sampling import Sampler, TrainingImage
+from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.io.files import ImageFile, read_image
+from napari_unet.models.registry import find_model
 from napari_unet.nn.backend import compile_forward, fast_policy
-from napari_unet.nn.predictor import load_model_file
-from napari_unet.nn.training import Trainer
+from napari_unet.nn.model import load_model_file
+from napari_unet.nn.trainer import Trainer
 from napari_unet.nn.unet import build_network
 
 Work = Callable[[], object]
@@ -103,11 +103,18 @@ def list_steps(presets: list[str]) -> dict[str, Work]:
 
 def render(title: str, seconds: dict[str, list[float]], base: str | None) -> str:
     """Return a table in Markdown."""
-    lines = [f"## {title}", "", "| what | median s | least to most | times as fast as the first |", "|---|---|---|---|"]
+    lines = [
+        f"## {title}",
+        "",
+        "| what | median s | least to most | times as fast as the first |",
+        "|---|---|---|---|",
+    ]
     first = np.median(seconds[base or next(iter(seconds))])
     for name, values in seconds.items():
         middle = float(np.median(values))
-        lines.append(f"| {name} | {middle:.3f} | {min(values):.3f} to {max(values):.3f} | {first / middle:.2f} |")
+        lines.append(
+            f"| {name} | {middle:.3f} | {min(values):.3f} to {max(values):.3f} | {first / middle:.2f} |"
+        )
     return "\n".join([*lines, ""])
 
 
@@ -125,7 +132,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder of data sets")
     parser.add_argument("--model", default="nuclei", help="name or file")
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 2048])

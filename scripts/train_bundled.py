@@ -15,7 +15,7 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.card import ModelCard
-from napari_unet.core.params import PRESETS, AugmentParams, InstanceParams, TrainParams
-from napari_unet.core.sampling import TrainingImage, mix
-from napari_unet.core.size import measure_object_size, measure_size_range, measure_typical_size
+from napari_unet.core.base.card import ModelCard
+from napari_unet.core.base.params import PRESETS, AugmentParams, InstanceParams, TrainParams
+from napari_unet.core.image.scale import measure_object_size, measure_size_range, measure_typical_size
+from napari_unet.core.learning.sampling import TrainingImage, mix
 
 
 class DataSet(NamedTuple):
@@ -41,26 +41,44 @@ CTC = "Cell Tracking Challenge terms, cite Maska et al., Nat. Methods 20 (2023)"
 DEEPCELL = "CovertLab/DeepCell; no licence stated; Van Valen et al., PLoS Comput. Biol. 12 (2016)"
 UQ = "UncertaintyQuantification/cell_segmentation; no licence stated; Baracaldo et al. (2025)"
 SETS = {
-    "dsb2018_fluo": DataSet("fluorescence", 4, "BBBC038 fluorescence; CC0; Caicedo et al., Nat. Methods 16 (2019)"),
+    "dsb2018_fluo": DataSet(
+        "fluorescence", 4, "BBBC038 fluorescence; CC0; Caicedo et al., Nat. Methods 16 (2019)"
+    ),
     "fluo_hela": DataSet("fluorescence", 1, f"Fluo-N2DL-HeLa; {CTC}"),
-    "fluo_gowt1": DataSet("fluorescence", 1, f"Fluo-N2DH-GOWT1; {CTC}; Bartova et al., J. Struct. Biol. 176 (2011)"),
+    "fluo_gowt1": DataSet(
+        "fluorescence", 1, f"Fluo-N2DH-GOWT1; {CTC}; Bartova et al., J. Struct. Biol. 176 (2011)"
+    ),
     "fluo_nih3t3": DataSet("fluorescence", 1, "NIH3T3; research use; Coelho et al., ISBI 2009"),
-    "fluo_intestine": DataSet("fluorescence", 1.5, "mouse gut; LGPL-3.0; Pecot et al., PLoS Comput. Biol. 18 (2022)"),
-    "fluo_polyps": DataSet("fluorescence", 1.5, "colon polyps; AGPL-3.0; Pecot et al., F1000Research 10:256 (2021)"),
+    "fluo_intestine": DataSet(
+        "fluorescence", 1.5, "mouse gut; LGPL-3.0; Pecot et al., PLoS Comput. Biol. 18 (2022)"
+    ),
+    "fluo_polyps": DataSet(
+        "fluorescence", 1.5, "colon polyps; AGPL-3.0; Pecot et al., F1000Research 10:256 (2021)"
+    ),
     "fluo_u2os_coelho": DataSet("fluorescence", 1, "U2OS; no licence stated; Coelho et al., ISBI 2009"),
     "fluo_nuclei_deepcell": DataSet("fluorescence", 1, f"nuclei; {DEEPCELL}"),
     "fluo_nuclei_uq": DataSet("fluorescence", 1, f"nuclei; {UQ}"),
-    "ovule_nuclei_3d": DataSet("fluorescence", 0.5, "Arabidopsis ovule nuclei; MIT; Vijayan et al., Development (2024)"),
-    "dsb2018_histology": DataSet("histology", 1, "BBBC038 stained tissue; CC0; Caicedo et al., Nat. Methods 16 (2019)"),
+    "ovule_nuclei_3d": DataSet(
+        "fluorescence", 0.5, "Arabidopsis ovule nuclei; MIT; Vijayan et al., Development (2024)"
+    ),
+    "dsb2018_histology": DataSet(
+        "histology", 1, "BBBC038 stained tissue; CC0; Caicedo et al., Nat. Methods 16 (2019)"
+    ),
     "he_tnbc": DataSet("histology", 1.5, "TNBC; CC BY 4.0; Naylor et al., IEEE TMI 38 (2019)"),
     "dic_hela": DataSet("dic", 1, f"DIC-C2DH-HeLa; {CTC}"),
     "phc_deepcell": DataSet("phase contrast", 1, f"phase contrast; {DEEPCELL}"),
     "phc_ecoli_deepcell": DataSet("bacteria", 1, f"E. coli; {DEEPCELL}"),
     "fluo_cells_uq": DataSet("whole cells", 1, f"whole cells; {UQ}"),
-    "fluo_tcells_membrane": DataSet("membrane stain", 1, "youyifong/dense_cell_segmentation; no licence stated"),
-    "ovule_cells_3d": DataSet("membrane stain", 0.3, "Arabidopsis ovule walls; MIT; Wolny et al., eLife 9 (2020)"),
+    "fluo_tcells_membrane": DataSet(
+        "membrane stain", 1, "youyifong/dense_cell_segmentation; no licence stated"
+    ),
+    "ovule_cells_3d": DataSet(
+        "membrane stain", 0.3, "Arabidopsis ovule walls; MIT; Wolny et al., eLife 9 (2020)"
+    ),
     "em_axons": DataSet("axons", 1, "SEM axons; MIT; Zaimi et al., Sci. Rep. 8 (2018)"),
-    "isbi2012_em": DataSet("neurites", 1, "ISBI 2012 EM; free for research; Cardona et al., PLoS Biol. 8 (2010)"),
+    "isbi2012_em": DataSet(
+        "neurites", 1, "ISBI 2012 EM; free for research; Cardona et al., PLoS Biol. 8 (2010)"
+    ),
 }
 NUCLEI = {"fluorescence": 1.0, "histology": 0.5}
 KINDS = {
@@ -95,7 +113,7 @@ _VALIDATED_SIDE = 512
 
 def pack(data: Path, target: Path) -> None:
     """Write the images and labels of all known data sets in DATA to one file."""
-    from napari_unet.app.training import load_colour_views, load_images
+    from napari_unet.jobs.train import load_colour_views, load_images
 
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in SETS:
@@ -191,9 +209,9 @@ class _TimeOverError(Exception):
 
 def train_model(arguments: argparse.Namespace) -> None:
     """Train one of the models, or go on with it."""
-    from napari_unet.nn.archive import load_network, save_network
     from napari_unet.nn.backend import backend_name
-    from napari_unet.nn.recipe import train
+    from napari_unet.nn.learn.from_scratch import train
+    from napari_unet.nn.model_file import load_network, save_network
 
     name, start = arguments.model, perf_counter()
     without = set(arguments.without)
@@ -232,12 +250,16 @@ def train_model(arguments: argparse.Namespace) -> None:
 
     def on_step(step: int, loss: float) -> None:
         if step % 100 == 0:
-            print(f"step {step}: loss {loss:.4f}, {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"step {step}: loss {loss:.4f}, {perf_counter() - start:.0f} s", file=sys.stderr, flush=True
+            )
         if arguments.minutes and perf_counter() - start > 60 * arguments.minutes:
             raise _TimeOverError
 
     try:
-        model = train(card, images, validation, params, folder=arguments.folder, start=weights, on_step=on_step)
+        model = train(
+            card, images, validation, params, folder=arguments.folder, start=weights, on_step=on_step
+        )
     except _TimeOverError:
         print("The time is over: run the same command again to go on.", file=sys.stderr)
         return
@@ -258,7 +280,9 @@ def train_model(arguments: argparse.Namespace) -> None:
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack")
     packing.add_argument("data", type=Path)

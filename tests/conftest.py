@@ -3,8 +3,10 @@
 import gc
 import importlib.util
 import os
+import queue
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -144,9 +146,9 @@ def tiny_model(tmp_path: Path) -> Path:
     """A model file that finds whatever is bright: one level deep, weights set by hand."""
     import numpy as np
 
-    from napari_unet.core.card import ModelCard
-    from napari_unet.core.params import NetworkParams
-    from napari_unet.nn.archive import save_network
+    from napari_unet.core.base.card import ModelCard
+    from napari_unet.core.base.params import NetworkParams
+    from napari_unet.nn.model_file import save_network
     from napari_unet.nn.unet import build_network
 
     params = NetworkParams(filters=2, depth=1)
@@ -221,3 +223,24 @@ def write_ome_zarr() -> Callable[..., Path]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the folder of real images, which are not part of this repository, for tests that need them."""
     parser.addoption("--data", help="folder that holds the data sets, dsb2018_fluo and others")
+
+
+class Loop:
+    """A stand-in for a window's event loop."""
+
+    def __init__(self) -> None:
+        self.calls = queue.SimpleQueue()
+
+    def run_until(self, condition, seconds=60):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            try:
+                self.calls.get(timeout=0.05)()
+            except queue.Empty:
+                continue
+
+
+@pytest.fixture
+def loop():
+    return Loop()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.app.files import read_labels
-from napari_unet.cli import main
+from napari_unet.cli.main import main
+from napari_unet.io.files import read_labels
 
 
 def run(*words):
@@ -69,7 +69,7 @@ def test_channels_are_picked_and_combined(folders, tiny_model, bright_squares, c
 
 
 def test_a_doubtful_pixel_size_is_told(folders, tiny_model, capsys):
-    from napari_unet.nn.archive import load_network, save_network
+    from napari_unet.nn.model_file import load_network, save_network
 
     network, card = load_network(tiny_model)
     save_network(network, card.model_copy(update={"pixel_size": 0.5}), tiny_model)
@@ -117,7 +117,7 @@ def test_fine_tune_writes_a_model_that_segments(folders, tiny_model, capsys):
 
 
 def test_fine_tune_to_cells_of_another_size_writes_a_model_that_segments(folders, tiny_model):
-    from napari_unet.nn.archive import load_network, read_card, save_network
+    from napari_unet.nn.model_file import load_network, read_card, save_network
 
     network, card = load_network(tiny_model)
     save_network(network, card.model_copy(update={"object_size": 6.0}), folders / "small.keras")
@@ -208,8 +208,8 @@ def test_a_full_disk_is_one_sentence_and_the_old_result_stays(folders, tiny_mode
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_unet.app.atomic.write", full)
-    monkeypatch.setattr("napari_unet.app.atomic.sync", full)
+    monkeypatch.setattr("napari_unet.io.atomic.write", full)
+    monkeypatch.setattr("napari_unet.io.atomic.sync", full)
     capsys.readouterr()
     assert run("segment", image, "--output", folders / "out", "--model", tiny_model) == 1
     said = capsys.readouterr().err
@@ -220,7 +220,15 @@ def test_a_full_disk_is_one_sentence_and_the_old_result_stays(folders, tiny_mode
 
 def test_as_a_program_results_and_errors_keep_apart(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "napari_unet.cli", "segment", str(tmp_path), "--output", str(tmp_path / "o")],
+        [
+            sys.executable,
+            "-m",
+            "napari_unet.cli.main",
+            "segment",
+            str(tmp_path),
+            "--output",
+            str(tmp_path / "o"),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -313,7 +321,7 @@ def test_models_go_in_and_out_and_away(tiny_model, tmp_path, capsys):
 
 
 def test_verify_says_one_sentence_for_each_bad_file(tiny_model, tmp_path, own_folders, capsys):
-    from napari_unet.app.models import models_folder
+    from napari_unet.models.registry import models_folder
 
     models_folder().mkdir(parents=True)
     (models_folder() / "broken.keras").write_bytes(b"nothing")

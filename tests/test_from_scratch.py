@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_unet.cli import main
+from napari_unet.cli.main import main
 
 STEPS = 600
 

@@ -44,7 +44,10 @@ def test_wheel_has_the_manifest(wheel: zipfile.Path) -> None:
 
 @pytest.mark.parametrize(
     ("inside", "source"),
-    [("napari_unet/nn/models", "napari_unet/nn/models"), ("napari_unet/sample_data", "sample_data")],
+    [
+        ("napari_unet/models/bundled", "napari_unet/models/bundled"),
+        ("napari_unet/sample_data", "sample_data"),
+    ],
 )
 def test_wheel_has_every_file_of_the_folder(wheel: zipfile.Path, inside: str, source: str) -> None:
     expected = files_below(ROOT / source)
@@ -66,4 +69,4 @@ def test_wheel_tells_napari_and_the_shell_how_to_start_it(wheel: zipfile.Path) -
     (info,) = [entry for entry in wheel.iterdir() if entry.name.endswith(".dist-info")]
     entry_points = (info / "entry_points.txt").read_text(encoding="utf-8")
     assert "[napari.manifest]\nnapari-unet = napari_unet:napari.yaml" in entry_points
-    assert "[console_scripts]\nnapari-unet = napari_unet.cli:main" in entry_points
+    assert "[console_scripts]\nnapari-unet = napari_unet.cli.main:main" in entry_points

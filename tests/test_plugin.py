@@ -12,11 +12,11 @@ from npe2 import PluginManager, PluginManifest
 from npe2.manifest.utils import import_python_name
 
 from napari_unet import plugin
-from napari_unet.app.files import SAMPLES, read_image, read_labels, sample_path
-from napari_unet.app.geojson import read_geojson
-from napari_unet.app.layer_data import read_layers
-from napari_unet.app.rois import read_rois
-from napari_unet.app.zarr_labels import add_labels
+from napari_unet.io.export.geojson import read_geojson
+from napari_unet.io.export.rois import read_rois
+from napari_unet.io.files import SAMPLES, read_image, read_labels, sample_path
+from napari_unet.io.layers import read_layers
+from napari_unet.io.zarr_write import add_labels
 
 PANEL = "napari-unet.panel"
 MODELS = "napari-unet.models"
@@ -58,7 +58,7 @@ def test_panel_is_a_widget_under_layers_segment(manifest: PluginManifest) -> Non
     from napari._app_model.constants import MenuId
 
     (panel,) = [command for command in manifest.contributions.commands or [] if command.id == PANEL]
-    assert panel.python_name == "napari_unet.ui.panel:UNetPanel"
+    assert panel.python_name == "napari_unet.ui.panel.panel:UNetPanel"
     widgets = {widget.command: widget.display_name for widget in manifest.contributions.widgets or []}
     assert widgets == {
         PANEL: "U-Net: segment, correct, fine-tune",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_unet.core.params import NetworkParams
+from napari_unet.core.base.params import NetworkParams
 from napari_unet.nn.backend import keras
 
 layers = keras.layers
@@ -165,7 +165,9 @@ def build_network(
         x = layers.Dropout(params.dropout, name="dropout", dtype=dtype)(x)
     crops = skip_crops(params)
     for level in range(params.depth, 0, -1):
-        x = expanding_block(x, skips[level - 1], contracting[level - 1], crops[level - 1], f"up{level}", inner)
+        x = expanding_block(
+            x, skips[level - 1], contracting[level - 1], crops[level - 1], f"up{level}", inner
+        )
     if params.stem:
         x = expanding_stem(x, fine, params.stem, options)
     head = layers.Conv2D(params.classes, 1, activation=params.activation, dtype="float32", name="maps")

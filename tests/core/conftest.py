@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_unet.core.corrections import Review
+from napari_unet.core.review.review import Review
 
 
 def disc(shape: tuple[int, int], centre: tuple[int, int], radius: float) -> np.ndarray:

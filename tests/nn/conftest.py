@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_unet.core.card import ModelCard
-from napari_unet.core.params import OUTPUT_MAPS, NetworkParams
-from napari_unet.core.sampling import TrainingImage
+from napari_unet.core.base.card import ModelCard
+from napari_unet.core.base.params import OUTPUT_MAPS, NetworkParams
+from napari_unet.core.learning.sampling import TrainingImage
 
 TINY = NetworkParams(filters=6, depth=2, classes=3, initializer="he_normal")
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from napari_unet import build_unet
-from napari_unet.core.params import PRESETS, NetworkParams
+from napari_unet.core.base.params import PRESETS, NetworkParams
 from napari_unet.nn.unet import (
     build_network,
     context,
@@ -117,9 +117,7 @@ def test_context_is_how_far_the_network_looks(params):
 
 
 def test_normalisation_is_folded_into_the_convolutions():
-    params = NetworkParams(
-        filters=4, depth=2, classes=3, stem=3, block="residual", batch_normalisation=True
-    )
+    params = NetworkParams(filters=4, depth=2, classes=3, stem=3, block="residual", batch_normalisation=True)
     network = build_network(params, dtype="float32")
     rng = np.random.default_rng(0)
     network.set_weights([w + 0.3 * rng.random(w.shape, np.float32) for w in network.get_weights()])
@@ -127,9 +125,7 @@ def test_normalisation_is_folded_into_the_convolutions():
     assert not folded.batch_normalisation
     assert bare.count_params() == folded.count_parameters() < network.count_params()
     image = rng.random((1, 48, 64, 1), np.float32)
-    np.testing.assert_allclose(
-        np.asarray(bare(image)), np.asarray(network(image, training=False)), atol=1e-5
-    )
+    np.testing.assert_allclose(np.asarray(bare(image)), np.asarray(network(image, training=False)), atol=1e-5)
 
 
 def test_variants_that_do_not_go_together_are_refused():

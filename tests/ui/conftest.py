@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_unet.app.project import Project
-from napari_unet.app.worker import Worker
-from napari_unet.core.card import ModelCard
-from napari_unet.core.params import NetworkParams
+from napari_unet.core.base.card import ModelCard
+from napari_unet.core.base.params import NetworkParams
+from napari_unet.store.project import Project
+from napari_unet.worker.worker import Worker
 
 SECONDS = 20
 
@@ -130,9 +130,9 @@ def project(tmp_path: Path) -> Project:
 def open_window(
     make_napari_viewer: Any, qtbot: Any, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Window]]:
-    from napari_unet.app import models
-    from napari_unet.ui.demo import Hands
-    from napari_unet.ui.panel import UNetPanel
+    from napari_unet.models import registry as models
+    from napari_unet.ui.panel.demo import Hands
+    from napari_unet.ui.panel.panel import UNetPanel
 
     monkeypatch.setattr(models, "BUNDLED", tmp_path / "nothing ships here")
 

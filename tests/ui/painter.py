@@ -8,10 +8,10 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_unet.app.project import Project
-from napari_unet.app.worker import Worker
-from napari_unet.ui.demo import Hands, wait_for
-from napari_unet.ui.panel import UNetPanel
+from napari_unet.store.project import Project
+from napari_unet.ui.panel.demo import Hands, wait_for
+from napari_unet.ui.panel.panel import UNetPanel
+from napari_unet.worker.worker import Worker
 
 
 def main(folder: str, image: str) -> None:

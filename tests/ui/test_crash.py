@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet.app.project import Project
+from napari_unet.store.project import Project
 
 SCRIPT = Path(__file__).with_name("painter.py")
 

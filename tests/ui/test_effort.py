@@ -22,10 +22,10 @@ from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import find_contours
 
-from napari_unet.app.models import find_model
-from napari_unet.core.metrics import evaluate
-from napari_unet.core.render import render_nuclei
-from napari_unet.ui.demo import Hands
+from napari_unet.core.cells.metrics import evaluate
+from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.models.registry import find_model
+from napari_unet.ui.panel.demo import Hands
 
 KINDS = ("merged", "split", "missed", "false", "outline", "right")
 EACH = 5
@@ -554,7 +554,7 @@ def test_suggestions_save_events_where_the_bundled_model_errs(bundled_model, ope
     for path in project.models_folder.glob("*.keras"):
         path.unlink()
     shutil.copy(bundled_model, project.models_folder)
-    window = open_window("napari_unet.app.jobs")
+    window = open_window("napari_unet.jobs.segment")
     image, truth = blur(render_nuclei((768, 1024), objects=520, seed=SEED), SEED)
     window.add_image(image)
     window.hands.click(window.panel.step1.segment)

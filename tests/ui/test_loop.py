@@ -12,10 +12,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_unet import evaluate
-from napari_unet.app.files import read_labels
-from napari_unet.core.params import EFFORTS
-from napari_unet.ui.demo import wrong_cells
-from napari_unet.ui.finetune import read_score
+from napari_unet.core.base.params import EFFORTS
+from napari_unet.io.files import read_labels
+from napari_unet.ui.panel.demo import wrong_cells
+from napari_unet.ui.panel.fine_tune import read_score
 
 from .tiny_model import LINE, PITCH, RADIUS, draw_discs
 
@@ -87,7 +87,7 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     parent, pace = parent
     path = tmp_path / "discs.tif"
     tifffile.imwrite(path, image)
-    window = open_window("napari_unet.app.jobs")
+    window = open_window("napari_unet.jobs.segment")
     panel = window.panel
     open_by_button(window, path, monkeypatch)
 
@@ -133,7 +133,7 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     assert score_unseen(window.labels.data, truth).ap50 > before.ap50 + 0.1
     np.testing.assert_array_equal(window.labels.data[reviewed], corrected[reviewed])
 
-    program = [sys.executable, "-m", "napari_unet.cli", "segment", str(path)]
+    program = [sys.executable, "-m", "napari_unet.cli.main", "segment", str(path)]
     options = ["--model", str(kept), "--output", str(tmp_path / "again")]
     subprocess.run(program + options, check=True, capture_output=True)
     again = read_labels(tmp_path / "again" / path.name)

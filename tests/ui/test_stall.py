@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from qtpy.QtCore import QTimer
 
-from napari_unet.app.files import read_image, sample_path
-from napari_unet.app.models import find_model
+from napari_unet.io.files import read_image, sample_path
+from napari_unet.models.registry import find_model
 
 TICK = 5  # ms
 LIMIT = 100  # ms
@@ -61,7 +61,7 @@ def test_the_event_loop_never_stalls(bundled_model, open_window, project, capsys
     for path in project.models_folder.glob("*.keras"):
         path.unlink()
     shutil.copy(bundled_model, project.models_folder)
-    window = open_window("napari_unet.app.jobs")
+    window = open_window("napari_unet.jobs.segment")
     panel, session = window.panel, window.panel.session
     window.add_image(read_image(sample_path("nuclei")).data)
     stalls, pulse = {}, Pulse()

@@ -37,13 +37,13 @@ def draw_discs(rows: int, columns: int, *, seed: int) -> tuple[np.ndarray, np.nd
 
 def main(path: Path, steps: int) -> None:
     """Train from scratch to find what is bright."""
-    from napari_unet.core.card import ModelCard
-    from napari_unet.core.normalise import normalise
-    from napari_unet.core.params import OUTPUT_MAPS, AugmentParams, NetworkParams, TrainParams
-    from napari_unet.core.sampling import TrainingImage
-    from napari_unet.core.size import measure_object_size
-    from napari_unet.nn.archive import save_network
-    from napari_unet.nn.recipe import train
+    from napari_unet.core.base.card import ModelCard
+    from napari_unet.core.base.params import OUTPUT_MAPS, AugmentParams, NetworkParams, TrainParams
+    from napari_unet.core.image.normalise import normalise
+    from napari_unet.core.image.scale import measure_object_size
+    from napari_unet.core.learning.sampling import TrainingImage
+    from napari_unet.nn.learn.from_scratch import train
+    from napari_unet.nn.model_file import save_network
     from napari_unet.nn.unet import build_network
 
     image, _, labels = draw_discs(6, 8, seed=1)

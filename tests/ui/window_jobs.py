@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from skimage.measure import label
 
-from napari_unet.core.doubt import Doubts
-from napari_unet.core.errors import InputError
-from napari_unet.core.progress import Cancelled, Progress
-from napari_unet.core.suggestion import Suggestion
+from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.progress import Cancelled, Progress
+from napari_unet.core.review.doubt import Doubts
+from napari_unet.core.review.suggest import Suggestion
 
 SCORES = {"ap": {"0.50": 0.5, "0.90": 0.1}, "mean_iou": 0.5, "missed": 3, "false": 1, "split": 0, "merged": 2}
 BETTER = {"ap": {"0.50": 0.9, "0.90": 0.4}, "mean_iou": 0.8, "missed": 0, "false": 1, "split": 0, "merged": 0}
@@ -99,8 +99,8 @@ def segment_view(request, report, cancelled):
 
 def segment_large(request, report, cancelled):
     """Segment an image as a whole and write its labels, with coarser levels though it is small."""
-    from napari_unet.app import zarr_labels
-    from napari_unet.core.axes import PlaneGrid
+    from napari_unet.core.image.axes import PlaneGrid
+    from napari_unet.io import zarr_write as zarr_labels
 
     zarr_labels.WIDE = 128
     output, image = Path(request["output"]), request["image"]

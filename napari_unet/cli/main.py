@@ -1,0 +1,368 @@
+"""The command line: the same use cases as the window, for scripts and servers.
+
+Results go to standard output (with ``--json`` as one JSON object), progress and errors to standard error.
+Bad input ends with exit code 1 and one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from platformdirs import user_log_path
+
+from napari_unet.cli.batch import batch
+from napari_unet.cli.console import (
+    AxesOption,
+    ChannelOption,
+    JsonOption,
+    ModelOption,
+    PixelOption,
+    ViewsOption,
+    option,
+    print_result,
+    report,
+    say,
+    summarise,
+)
+from napari_unet.cli.export import export
+from napari_unet.cli.models import models_app
+from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.params import PRESETS, FineTuneParams, TrainParams
+from napari_unet.core.base.progress import Progress
+from napari_unet.models.registry import DEFAULT_MODEL
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Segment microscopy images with a U-Net, and fine-tune it on your corrections.",
+)
+app.add_typer(models_app, name="models")
+app.command()(batch)
+app.command()(export)
+
+logger = logging.getLogger("napari_unet")
+
+
+Folder = Annotated[Path, typer.Option()]
+
+
+@app.command("open")
+def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
+    """Open napari with the plugin docked, on the images named or on the sample image."""
+    from napari_unet.io.files import sample_path
+    from napari_unet.io.layers import read_layers
+
+    opened = {path: read_layers(path) for path in images or [sample_path("nuclei")]}
+    import napari
+
+    from napari_unet.ui.common.opening import add_layers
+
+    viewer = napari.Viewer()
+    for path, layers in opened.items():
+        add_layers(viewer, layers, path.absolute())
+    viewer.window.add_plugin_dock_widget("napari-unet", "U-Net: segment, correct, fine-tune")
+    napari.run()
+
+
+@app.command()
+def segment(
+    inputs: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder for the label images, <stem>.tif each, or .zarr for a large image.")
+    ],
+    model: ModelOption = DEFAULT_MODEL,
+    axes: AxesOption = None,
+    channel: ChannelOption = None,
+    pixel_size: PixelOption = None,
+    views: ViewsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Segment images and write their label images."""
+    from napari_unet.core.image.axes import plan_planes
+    from napari_unet.io.files import list_images, read_image, stem_of, write_labels
+    from napari_unet.jobs.large import count_cells, is_large
+    from napari_unet.jobs.segment import segment as segment_image
+    from napari_unet.models.registry import find_model
+
+    paths = list_images([str(path) for path in inputs])
+    _check_stems(paths, output)
+    model_path = find_model(model)
+    output.mkdir(parents=True, exist_ok=True)
+    done, failed = [], []
+    for path in paths:
+        try:
+            file = read_image(path)
+            letters = axes or file.axes
+            size = pixel_size or file.pixel_size
+            grid = plan_planes(file.data.shape, letters)
+            large = is_large(grid)
+            target = output / f"{stem_of(path)}{'.zarr' if large else '.tif'}"
+            labels = segment_image(
+                file.data,
+                model_path,
+                axes=letters,
+                channel=channel,
+                pixel_size=size,
+                views=views,
+                output=target if large else None,
+                progress=report,
+                warn=partial(_say_of, path),
+            )
+            if not large:
+                write_labels(target, labels, axes=grid.label_axes, pixel_size=size, z_step=file.z_step)
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            say(f"{path.name}: {error}")
+            failed.append({"image": str(path), "error": str(error)})
+            continue
+        cells = count_cells(labels)
+        done.append({"image": str(path), "labels": str(target), "cells": cells})
+        say(f"{path.name}: {cells} cells -> {target}")
+    if as_json:
+        print(json.dumps({"segmented": done, "failed": failed}, indent=2))
+    if failed:
+        raise InputError(f"{len(failed)} of {len(paths)} images could not be segmented; the others are done.")
+
+
+def _say_of(path: Path, sentence: str) -> None:
+    say(f"{path.name}: {sentence}")
+
+
+def _check_stems(paths: list[Path], output: Path) -> None:
+    from napari_unet.io.files import stem_of
+
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.resolve() in (output.resolve() / f"{stem_of(path)}{ending}" for ending in (".tif", ".zarr")):
+            raise InputError(f"{path} would be overwritten by its labels: choose another folder for them.")
+        # Names that differ in case only are one file on Windows and macOS.
+        if (other := seen.setdefault(stem_of(path).casefold(), path)) is not path:
+            raise InputError(
+                f"{other} and {path} would both be written to {stem_of(path)}.tif: rename one of them."
+            )
+
+
+@app.command("fine-tune")
+def fine_tune(
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    labels: Annotated[Path, typer.Option(help="Folder of corrected label images of the same stems.")],
+    output: Annotated[Path, typer.Option(help="The new model's file, ending in .keras.")],
+    reviewed: Annotated[
+        Path | None, typer.Option(help="Folder of masks: non-zero where the labels are known to be true.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    steps: Annotated[int | None, option(FineTuneParams, "steps")] = None,
+    seconds: Annotated[float, option(FineTuneParams, "seconds")] = FineTuneParams().seconds,
+    seed: Annotated[int, option(FineTuneParams, "seed")] = 0,
+    axes: AxesOption = None,
+    channel: ChannelOption = None,
+    pixel_size: PixelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
+    from napari_unet.io.files import match_by_stem, read_image, read_labels
+    from napari_unet.jobs.segment import fine_tune as tune
+    from napari_unet.models.registry import find_model
+
+    if output.suffix != ".keras":
+        raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
+    model_path = find_model(model)
+    pairs = match_by_stem(images, labels, reviewed)
+    files = [read_image(pair.image) for pair in pairs]
+    masks = None if reviewed is None else [read_labels(pair.reviewed) for pair in pairs if pair.reviewed]
+    result = tune(
+        model_path,
+        [file.data for file in files],
+        [read_labels(pair.labels) for pair in pairs],
+        reviewed=masks,
+        steps=steps,
+        seconds=seconds,
+        seed=seed,
+        axes=[axes or file.axes for file in files],
+        channel=channel,
+        pixel_size=pixel_size or files[0].pixel_size,
+        name=output.stem,
+        progress=report,
+    )
+    result.model.save(output)
+    say(result.reason)
+    print_result(
+        {
+            "model": str(output),
+            "accepted": result.accepted,
+            "reason": result.reason,
+            "before": summarise(result.before),
+            "after": summarise(result.after),
+            "steps": len(result.history),
+            "seconds": round(result.seconds, 1),
+            "cpu_seconds": round(result.cpu_seconds, 1),
+            "known": {"before": result.known_before, "after": result.known_after},
+        },
+        as_json,
+    )
+
+
+@app.command()
+def train(
+    images: Annotated[list[Path], typer.Option(help="Folder of images; may be given several times.")],
+    labels: Annotated[list[Path], typer.Option(help="Folder of label images, one for each --images.")],
+    output: Annotated[Path, typer.Option(help="The model's file, ending in .keras.")],
+    validation_images: Annotated[
+        list[Path] | None, typer.Option(help="Folder of images to choose the best weights by.")
+    ] = None,
+    validation_labels: Annotated[list[Path] | None, typer.Option(help="Their label images.")] = None,
+    preset: Annotated[str, typer.Option(help=f"Network: {', '.join(PRESETS)}.")] = "unet-32",
+    start: Annotated[
+        str | None, typer.Option(help="A model to go on from, instead of a preset.", metavar="NAME|FILE")
+    ] = None,
+    object_size: Annotated[
+        float | None, typer.Option(help="Resize images so that a typical cell has this diameter, px.")
+    ] = None,
+    steps: Annotated[int, option(TrainParams, "steps")] = TrainParams().steps,
+    tile: Annotated[int, option(TrainParams, "tile")] = TrainParams().tile,
+    batch: Annotated[int, option(TrainParams, "batch")] = TrainParams().batch,
+    learning_rate: Annotated[float, option(TrainParams, "learning_rate")] = TrainParams().learning_rate,
+    validate_every: Annotated[int, option(TrainParams, "validate_every")] = TrainParams().validate_every,
+    seed: Annotated[int, option(TrainParams, "seed")] = 0,
+    title: Annotated[str, typer.Option(help="What the model segments, for its card.")] = "",
+    data: Annotated[str, typer.Option(help="The training data and their licence, for its card.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model from folders; an interrupted run goes on when the command is given again."""
+    from napari_unet.jobs.train import train_from_folders
+    from napari_unet.models.registry import find_model
+
+    params = TrainParams(
+        steps=steps,
+        tile=tile,
+        batch=batch,
+        learning_rate=learning_rate,
+        validate_every=validate_every,
+        seed=seed,
+    )
+
+    def on_step(step: int, loss: float) -> None:
+        report(Progress(step / steps, f"step {step} of {steps}, loss {loss:.4f}"))
+
+    card, scores = train_from_folders(
+        _pair_folders(images, labels),
+        output,
+        validation=_pair_folders(validation_images or [], validation_labels or []),
+        preset=preset,
+        start=find_model(start) if start else None,
+        object_size=object_size,
+        params=params,
+        title=title,
+        data=data,
+        on_step=on_step,
+    )
+    print_result(
+        {"model": str(output), "name": card.name, "steps": steps, "validation": summarise(scores)}, as_json
+    )
+
+
+def _pair_folders(images: list[Path], labels: list[Path]) -> list[tuple[Path, Path]]:
+    if len(images) != len(labels):
+        raise InputError(f"{len(images)} image folders need as many label folders, not {len(labels)}.")
+    return list(zip(images, labels, strict=True))
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Option(help="Folder of predicted label images.")],
+    labels: Annotated[Path, typer.Option(help="Folder of true label images of the same stems.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Score predicted label images against true ones, pooled over all images."""
+    from napari_unet.core.cells.metrics import evaluate as score
+    from napari_unet.io.files import match_by_stem, read_labels
+
+    pairs = match_by_stem(predictions, labels)
+    scores = score([read_labels(p.image) for p in pairs], [read_labels(p.labels) for p in pairs])
+    print_result({"images": len(pairs), **(summarise(scores) or {})}, as_json)
+
+
+@app.command()
+def benchmark(
+    data: Annotated[Path, typer.Argument(help="Folder of data sets, NAME/SPLIT/{images,masks}/*.tif.")],
+    model: Annotated[list[str] | None, typer.Option(help="Name of a model, or a .keras file.")] = None,
+    names: Annotated[list[str] | None, typer.Option("--set", help="A data set; all if not given.")] = None,
+    split: Annotated[str, typer.Option(help="Which of a data set's splits.")] = "val",
+    peer: Annotated[list[str] | None, typer.Option(help="otsu, stardist:MODEL or cellpose:MODEL.")] = None,
+    views: ViewsOption = 1,
+    output: Annotated[Path | None, typer.Option(help="File for the table, in Markdown.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score models and peers on data sets with true labels; --model, --set and --peer may be repeated."""
+    from napari_unet.bench.benchmark import check_output, find_data_sets, render_table, run_benchmark
+    from napari_unet.bench.methods import load_methods
+    from napari_unet.io.atomic import write_file
+
+    if output:
+        check_output(output)
+    data_sets = find_data_sets(data, names or [], split=split)
+    methods = load_methods(model or ([] if peer else [DEFAULT_MODEL]), peer or [], views)
+    results = []
+    for result in run_benchmark(data_sets, methods, report):
+        say(f"{result.data_set}, {result.method}: AP50 {result.scores.ap50:.3f}, {result.seconds:.1f} s")
+        results.append(result)
+        if output:
+            write_file(output, f"{render_table(results)}\n".encode())
+    rows = [{**result.model_dump(), "scores": summarise(result.scores)} for result in results]
+    print(json.dumps({"split": split, "results": rows}, indent=2) if as_json else render_table(results))
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check that everything works here, and say how fast it will be."""
+    from napari_unet.jobs.doctor import examine
+
+    result = examine()
+    print_result(result, as_json)
+    if result["problems"]:
+        raise InputError("Something is missing: see the problems above.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; without a command, or with image files first, the window opens."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
+    commands |= {group.name for group in app.registered_groups if group.name}
+    if not words or (words[0] not in commands and not words[0].startswith("-")):
+        words = ["open", *words]
+    try:
+        app(words, prog_name="napari-unet")
+    except InputError as error:
+        _fail(str(error))
+    except (OSError, MemoryError) as error:
+        _log_traceback()
+        _fail(f"The work could not be finished: {error or 'the machine is out of memory'}.")
+    except Exception as error:
+        _fail(
+            f"Unexpected {type(error).__name__}: {error}. Please report it with the log {_log_traceback()}."
+        )
+
+
+def _log_traceback() -> Path:
+    log = user_log_path("napari-unet", appauthor=False) / "cli.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return log
+
+
+def _fail(sentence: str) -> None:
+    say(f"napari-unet: {sentence}")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

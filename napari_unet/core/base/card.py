@@ -1,0 +1,124 @@
+"""The card of a model: what it segments, how it was made and how well it does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_unet.core.base.params import InstanceParams, NetworkParams
+from napari_unet.core.image import normalise
+from napari_unet.core.image.scale import MOST_ENLARGED
+
+MOST_EARLIER = 7
+"""Earlier kinds of cells that a model keeps, since each makes its file larger and its predictions slower."""
+_BELIEVED = 3.0
+
+
+class CellKind(BaseModel):
+    """One kind of cells that a network has learnt: how large it sees them, and how they are drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    scale: float = Field(
+        1.0,
+        gt=0,
+        description="Network pixels per image pixel, for images of the training images' pixel size.",
+    )
+    object_size: float | None = Field(
+        None, gt=0, title="Cell diameter", description="Median over the training cells, network pixels."
+    )
+    size_range: tuple[float, float] | None = Field(
+        None, description="Smallest and largest cell diameter that the network has learnt, network pixels."
+    )
+    instances: InstanceParams = InstanceParams()
+    pixel_size: float | None = Field(
+        None,
+        gt=0,
+        title="Pixel size",
+        description="Of the training images, um.",
+        json_schema_extra={"unit": "um"},
+    )
+    reserve: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="By how much surer its network has to be of an image than the others' to draw it.",
+    )
+
+    def knows_scale(self, pixel_size: float | None) -> bool:
+        """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""
+        return pixel_size is not None and self.pixel_size is not None
+
+    def believes(self, pixel_size: float | None) -> bool:
+        """Whether ``pixel_size`` (um) and that of the training images, if both are known, are within 3x.
+
+        Beyond that one may be of another unit, or made up: cells that are found have to bear it out.
+        """
+        if pixel_size is None or self.pixel_size is None:
+            return True
+        return 1 / _BELIEVED <= pixel_size / self.pixel_size <= _BELIEVED
+
+    def image_scale(self, pixel_size: float | None) -> float:
+        """Return the factor by which an image of ``pixel_size`` (um, or None) is resized for the network."""
+        if pixel_size is None or self.pixel_size is None:
+            return self.scale
+        # What is enlarged further shows nothing more, and may not fit into memory.
+        return min(self.scale * pixel_size / self.pixel_size, max(self.scale, MOST_ENLARGED))
+
+
+class ModelCard(CellKind):
+    """All that is needed to use a model besides its weights; stored as JSON inside the model's file.
+
+    It is the card of the kind of cells that the model has learnt last. The `earlier` ones are its parents',
+    each with the weights that had learnt it: what a model knew it does not forget.
+    """
+
+    format: int = Field(1, description="Version of this card's layout.", ge=1)
+    name: str = Field(title="Name", min_length=1, max_length=80)
+    title: str = Field("", title="What it segments")
+    description: str = ""
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    network: NetworkParams
+    outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
+    normalisation: str = Field(normalise.DESCRIPTION, description="What is done to pixels first.")
+    earlier: tuple[CellKind, ...] = Field(
+        (),
+        max_length=MOST_EARLIER,
+        description="Other kinds of cells that the model knows, as its parents learnt them.",
+    )
+    parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
+    training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
+    scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
+    versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
+
+    @property
+    def kind(self) -> CellKind:
+        """The kind of cells that the model has learnt last."""
+        return CellKind(**{name: getattr(self, name) for name in CellKind.model_fields})
+
+    @property
+    def kinds(self) -> tuple[CellKind, ...]:
+        """All kinds of cells that the model has learnt, the last one first."""
+        return (self.kind, *self.earlier)
+
+    def specialise(self, kind: CellKind) -> ModelCard:
+        """Return the card of a model that knows only this kind of cells."""
+        return self.model_copy(update={**dict(kind), "earlier": ()})
+
+    def settles_scale(self, pixel_size: float | None) -> bool:
+        """Whether ``pixel_size`` (um, or None) alone says how an image is seen, and as what kind of cells."""
+        return not self.earlier and self.knows_scale(pixel_size) and self.believes(pixel_size)
+
+    def explain_pixels(self, pixel_size: float | None) -> str:
+        """Say that the pixels of an image, of ``pixel_size`` in um, are not those of the training images."""
+        assert pixel_size is not None
+        assert self.pixel_size is not None
+        ratio = pixel_size / self.pixel_size
+        kind, times = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
+        return (
+            f"The image's pixels ({pixel_size:.3g} um) are {times:.0f} times {kind} than those that "
+            f"{self.name} has learnt ({self.pixel_size:.3g} um), and what was found does not bear that out: "
+            "check the pixel size, or choose another model."
+        )

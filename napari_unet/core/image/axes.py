@@ -1,0 +1,177 @@
+"""Which axis of an image is what: the planes to segment, and the shape of the labels that come back.
+
+Axes are named by one letter each: T time, Z depth, C channels, Y rows, X columns, S the samples of an
+RGB(A) image. Labels keep all axes but C and S, in the image's own order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.base.errors import InputError
+from napari_unet.core.image.normalise import normalise, to_grey
+
+KNOWN = "TZCYXS"
+_MOST_CHANNELS = 4
+_WORDS = {"T": "frame", "Z": "plane", "C": "channel"}
+Index = tuple[int, ...]
+Channels = int | Sequence[int] | None
+"""A channel by its number from 0, several of which the mean is taken, or None for what the image has."""
+
+
+def guess_axes(shape: tuple[int, ...], *, rgb: bool | None = None) -> str:
+    """Return the likely axes of an image of ``shape``; InputError if it has fewer than 2 axes or over 6.
+
+    A last axis of 3 or 4 behind two longer ones is taken for RGB unless ``rgb`` says otherwise; one short
+    leading axis (2 to 4) for channels; then Z, then T.
+    """
+    if rgb is None:
+        rgb = len(shape) > 2 and shape[-1] in (3, 4) and min(shape[-3:-1]) > _MOST_CHANNELS
+    tail = "YXS" if rgb else "YX"
+    leading = shape[: len(shape) - len(tail)]
+    if len(shape) < len(tail) or len(leading) > 3:
+        raise InputError(
+            f"An image of shape {shape} has {len(shape)} axes: give one with rows and columns, and at most "
+            "time, depth and channels besides."
+        )
+    short = [i for i, size in enumerate(leading) if 2 <= size <= _MOST_CHANNELS]
+    if not rgb and (len(leading) == 3 or len(short) == 1):
+        channel = short[-1] if short else 2
+        others = iter("TZ"[-(len(leading) - 1) :] if len(leading) > 1 else "")
+        return "".join("C" if i == channel else next(others) for i in range(len(leading))) + tail
+    if len(leading) > 2:
+        raise InputError(f"An RGB image of shape {shape} has too many axes: say which is which with axes.")
+    return "TZ"[2 - len(leading) :] + tail
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneGrid:
+    """The planes of an image with known axes."""
+
+    axes: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check(self.axes, self.shape)
+
+    @property
+    def label_axes(self) -> str:
+        """Axes of the labels: those of the image but C and S."""
+        return "".join(a for a in self.axes if a not in "CS")
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of the labels."""
+        return tuple(n for a, n in zip(self.axes, self.shape, strict=True) if a not in "CS")
+
+    @property
+    def channels(self) -> int:
+        """Size of C or S, or 1."""
+        return next((n for a, n in zip(self.axes, self.shape, strict=True) if a in "CS"), 1)
+
+    @property
+    def channel_axis(self) -> int | None:
+        """Position of C or S, the axis that labels lack; None where there is none."""
+        return next((position for position, a in enumerate(self.axes) if a in "CS"), None)
+
+    @property
+    def stack_shape(self) -> tuple[int, ...]:
+        """Sizes of the axes over which planes are counted (T and Z), in the image's order."""
+        return tuple(n for a, n in zip(self.axes, self.shape, strict=True) if a in "TZ")
+
+    def indices(self) -> Iterator[Index]:
+        """Return the index of every plane along ``stack_shape``."""
+        return np.ndindex(self.stack_shape)
+
+    def select(self, index: Index) -> tuple[slice | int, ...]:
+        """Return the indexing expression of the plane's labels within the labels array."""
+        steps = iter(index)
+        return tuple(next(steps) if a in "TZ" else slice(None) for a in self.label_axes)
+
+    def plane(
+        self, image: NDArray[np.generic], index: Index, channel: Channels = None
+    ) -> NDArray[np.generic]:
+        """Return one plane as (Y, X, C): a single channel, or grey from RGB, unless the image has more.
+
+        ``channel`` picks one, or several, of which the mean is returned, each normalised before, so that a
+        faint one counts as much as a bright one. None takes the luminance of RGB and all of C. InputError if
+        there is no such channel. Y and X come in the order of the image's axes.
+        """
+        steps = iter(index)
+        plane = np.asarray(image[tuple(next(steps) if a in "TZ" else slice(None) for a in self.axes)])
+        left = [a for a in self.axes if a not in "TZ"]
+        samples = next((position for position, a in enumerate(left) if a in "CS"), None)
+        plane = plane[..., None] if samples is None else np.moveaxis(plane, samples, -1)
+        picked = self.pick_channels(channel)
+        if len(picked) > 1:
+            return normalise(plane[..., picked]).mean(-1, keepdims=True)
+        if picked:
+            return plane[..., picked[0] : picked[0] + 1]
+        return to_grey(plane)[..., None] if "S" in self.axes and plane.shape[-1] >= 3 else plane
+
+    def pick_channels(self, channel: Channels) -> list[int]:
+        """Return the numbers of the channels to look at, empty for None; InputError if one is not there."""
+        picked = [] if channel is None else np.atleast_1d(np.asarray(channel)).tolist()
+        if channel is not None and not picked:
+            raise InputError("There is no channel to look at: name at least one.")
+        missing = [number for number in picked if number not in range(self.channels)]
+        if missing and self.channel_axis is None:
+            raise InputError(
+                f"There is no channel {missing[0]}: the image, of axes {self.axes}, has none. If one of its "
+                "axes holds channels, call it C."
+            )
+        if missing:
+            raise InputError(
+                f"There is no channel {missing[0]}: the image has channels 0 to {self.channels - 1}."
+            )
+        return sorted(set(picked))
+
+    def describe(self, channel: Channels = None, pixel_size: float | None = None) -> str:
+        """Return the image's make-up in words, such as '10 frames x 1 plane, channel 2 of 3, 512 x 400 px'.
+
+        ``channel`` are those that are looked at, ``pixel_size`` is in um.
+        """
+        sizes = dict(zip(self.axes, self.shape, strict=True))
+        parts = [_count(sizes[a], _WORDS[a]) for a in "TZ" if a in sizes]
+        picked = [str(number + 1) for number in self.pick_channels(channel)]
+        words = [" x ".join(parts)] if parts else []
+        if "S" in sizes:
+            words.append("colour")
+        if picked and self.channel_axis is not None:
+            names = " and ".join([*([", ".join(picked[:-1])] if picked[:-1] else []), picked[-1]])
+            words.append(f"channel{'s' * (len(picked) > 1)} {names} of {self.channels}")
+        elif "C" in sizes:
+            words.append(_count(sizes["C"], "channel"))
+        words.append(f"{sizes['X']} x {sizes['Y']} px")
+        if pixel_size is not None:
+            words.append(f"{pixel_size:.3g} um per px")
+        return ", ".join(words)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def _check(axes: str, shape: tuple[int, ...]) -> None:
+    unknown = sorted(set(axes) - set(KNOWN))
+    if unknown:
+        raise InputError(f"'{unknown[0]}' in axes '{axes}' is unknown: use the letters {', '.join(KNOWN)}.")
+    if len(set(axes)) != len(axes):
+        raise InputError(f"Axes '{axes}' name an axis twice: name each once.")
+    if len(axes) != len(shape):
+        raise InputError(
+            f"Axes '{axes}' name {len(axes)} axes, but the image has {len(shape)} (shape {shape})."
+        )
+    if not {"Y", "X"} <= set(axes):
+        raise InputError(f"Axes '{axes}' lack Y or X: name the rows and the columns.")
+    if {"C", "S"} <= set(axes):
+        raise InputError(f"Axes '{axes}' name both channels and RGB samples: use C for one of them only.")
+
+
+def plan_planes(shape: tuple[int, ...], axes: str | None = None, *, rgb: bool | None = None) -> PlaneGrid:
+    """Return the planes of an image of ``shape``, guessing ``axes`` (upper or lower case) when None."""
+    return PlaneGrid(axes.upper() if axes else guess_axes(shape, rgb=rgb), tuple(shape))

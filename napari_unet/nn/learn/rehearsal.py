@@ -1,0 +1,93 @@
+"""What a model knew before, practised while it learns something new (distillation, Hinton et al. 2015;
+for learning without forgetting, Li and Hoiem 2016), and examined afterwards on other scenes.
+
+No image of anybody's is needed: the scenes are rendered, and what is to be drawn in them is what the parent
+draws. In the examination the true cells count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.base.card import CellKind
+from napari_unet.core.cells.metrics import evaluate
+from napari_unet.core.image.normalise import normalise
+from napari_unet.core.learning.sampling import TrainingImage
+from napari_unet.core.synthetic.scenes import Scene, render_cells, render_membranes, render_nuclei
+from napari_unet.nn.model import Model
+
+_SIDE = (256, 256)
+_RADII = (5.0, 7.0, 10.0, 14.0, 20.0, 26.0)
+_EXAM_RADII = (8.0, 12.0, 22.0)
+_COVERED = 0.3  # of a scene by cells
+_KNOWN = 0.5  # AP at IoU 0.5 from which on a model is said to know a scene
+
+
+def rehearse(parent: Model) -> list[TrainingImage]:
+    """Return rendered scenes with their true labels and the maps that ``parent`` draws in them.
+
+    They are grey: none where ``parent`` looks at several channels.
+    """
+    known = parent.sha256, parent.card.kind
+    if parent.sha256 and known in _rehearsed:
+        return _rehearsed[known]
+    scenes = _render_scenes(_RADII, 100) if parent.card.network.channels == 1 else []
+    images = [TrainingImage(image, labels, maps=parent.predict_maps(image)) for image, labels in scenes]
+    _rehearsed.clear()
+    _rehearsed[known] = images
+    return images
+
+
+_rehearsed: dict[tuple[str, CellKind], list[TrainingImage]] = {}  # of the last parent, by its hash
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Rendered scenes that nobody learns from and that a model segments well: ``images`` and true ``labels``.
+
+    ``before`` is that model's AP at IoU 0.5 on them, None where it knows no such scene.
+    """
+
+    images: list[NDArray[np.float32]]
+    labels: list[NDArray[np.int32]]
+    before: float | None
+
+    @classmethod
+    def of(cls, parent: Model) -> Exam:
+        """Find out which scenes ``parent`` knows."""
+        images, labels, found = [], [], []
+        scenes = _render_scenes(_EXAM_RADII, 200) if parent.card.network.channels == 1 else []
+        for image, truth in scenes:
+            prediction = parent.predict(image).labels
+            if evaluate(prediction, truth).ap50 >= _KNOWN:
+                images.append(image)
+                labels.append(truth)
+                found.append(prediction)
+        return cls(images, labels, evaluate(found, labels).ap50 if found else None)
+
+    def grade(self, model: Model) -> float | None:
+        """Return the AP at IoU 0.5 of another model on the same scenes."""
+        if not self.images:
+            return None
+        return evaluate([model.predict(image).labels for image in self.images], self.labels).ap50
+
+
+@cache
+def _render_scenes(
+    radii: tuple[float, ...], seed: int
+) -> list[tuple[NDArray[np.float32], NDArray[np.int32]]]:
+    """Return normalised images (Y, X, 1) of nuclei of some radii, of cells and of membranes, with labels."""
+    nuclei = [_render_nuclei(radius, number) for number, radius in enumerate(radii, start=seed)]
+    cells = render_cells(_SIDE, objects=15, seed=seed)
+    membranes = render_membranes(_SIDE, objects=25, seed=seed)
+    scenes = (*nuclei, cells, membranes)
+    return [(normalise(scene.image[..., None].astype(np.float32)), scene.labels) for scene in scenes]
+
+
+def _render_nuclei(radius: float, seed: int) -> Scene:
+    objects = round(_COVERED * _SIDE[0] * _SIDE[1] / (np.pi * radius**2))
+    return render_nuclei(_SIDE, objects=objects, radius=radius, seed=seed)

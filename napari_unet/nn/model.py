@@ -1,0 +1,327 @@
+"""A loaded model: from an image plane to its output maps, tile by tile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.base.card import CellKind, ModelCard
+from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.params import VIEWS, NetworkParams
+from napari_unet.core.cells.instances import label_instances
+from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.image.blocks import Box, Reader, Shape, read_boxes
+from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.resample import resampled
+from napari_unet.core.image.scale import fit_scale, fits_range, measure_confidence
+from napari_unet.core.image.tiling import (
+    Tile,
+    TilePlan,
+    clip_tile,
+    halve_tile,
+    move_tile,
+    plan_tiles,
+    read_tile,
+    stitch,
+)
+from napari_unet.core.review.doubt import Doubts, measure_doubts
+from napari_unet.core.review.queue import rank_places
+from napari_unet.core.review.review import Review
+from napari_unet.core.review.suggest import suggest
+from napari_unet.nn.backend import Forward, compile_forward, fast_policy, keras
+from napari_unet.nn.model_file import hash_file, load_networks, save_networks
+from napari_unet.nn.unet import context
+
+Float32 = NDArray[np.float32]
+
+TILE_AREA = 1800**2
+"""Pixels that the network sees at most at once; its features take about 200 bytes for each."""
+BORDER = 32
+"""Mirrored pixels around a plane."""
+_SAME_SCALE = 0.1
+_MOST_RESCALINGS = 2
+_LEAST_AS_SURE = 0.8
+
+logger = logging.getLogger("napari_unet")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Output maps (Y, X, maps) in [0, 1] and cells (Y, X) of an image that the network saw at ``scale``.
+
+    The cells were taken to be of a ``kind`` that it has learnt.
+    """
+
+    maps: Float32
+    labels: NDArray[np.int32]
+    scale: float
+    kind: CellKind
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its card, ready to predict; ``sha256`` identifies the file it came from.
+
+    ``earlier`` are the networks that had learnt the earlier kinds of cells on the card, one for each. Maps
+    are the mean over the first ``views`` of the eight turned and mirrored views of a tile.
+    """
+
+    network: keras.Model
+    card: ModelCard
+    sha256: str = ""
+    path: Path | None = None
+    earlier: tuple[keras.Model, ...] = ()
+    views: int = 1
+
+    @cached_property
+    def _forward(self) -> Forward:
+        return compile_forward(self.network)
+
+    def look(self, views: int) -> Model:
+        """Return the model with another number of views, 1 to 8; InputError where it cannot have it."""
+        if not 1 <= views <= VIEWS:
+            raise InputError(f"A model cannot look {views} times: choose 1 to {VIEWS} views.")
+        if views > 1 and self.card.network.padding == "valid":
+            raise InputError(f"{self.card.name} has no padding, so it looks only once: choose 1 view.")
+        return replace(self, views=views)
+
+    @cached_property
+    def specialists(self) -> tuple[Model, ...]:
+        """A model for each kind of cells that this one knows, the last one first."""
+        if not self.card.earlier:
+            return (self,)
+        networks = (self.network, *self.earlier)
+        return tuple(
+            Model(network, self.card.specialise(kind), self.sha256, self.path, views=self.views)
+            for network, kind in zip(networks, self.card.kinds, strict=True)
+        )
+
+    def of_kind(self, kind: CellKind) -> Model:
+        """Return the specialist for a kind of cells; that for the last one if there is none."""
+        return next((one for one in self.specialists if one.card.kind == kind), self.specialists[0])
+
+    def predict_maps(
+        self,
+        plane: Float32,
+        *,
+        scale: float = 1.0,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Float32:
+        """Return the output maps (Y, X, maps) in [0, 1] of a normalised plane (Y, X, C).
+
+        The plane is resized by ``scale`` for the network and the maps are resized back. ``on_tile`` is called
+        with the finished and all tiles; what it raises ends the prediction.
+        """
+        shape: Shape = (plane.shape[0], plane.shape[1])
+        seen = self.shape_seen(shape, scale)
+        parts = self.predict_tiles(resampled(read_boxes(plane), shape, seen), seen, on_tile)
+        maps = stitch(seen, parts, self.card.network.classes)
+        return resampled(read_boxes(maps), seen, shape)(((0, shape[0]), (0, shape[1])))
+
+    def shape_seen(self, shape: Shape, scale: float) -> Shape:
+        """Return the shape (Y, X) that a plane of ``shape`` has for the network, resized by ``scale``."""
+        if abs(scale - 1) < _SAME_SCALE:
+            return shape
+        return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+    def plan_tiles(self, shape: Shape) -> TilePlan:
+        """Return the tiles in which the network sees a plane of ``shape`` (Y, X), which is at its scale."""
+        return plan_network_tiles(self.card.network, shape)
+
+    def predict_tiles(
+        self,
+        read: Reader,
+        shape: Shape,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+        window: Box | None = None,
+    ) -> Iterator[tuple[Tile, Float32]]:
+        """Return the maps (y, x, maps) of the kept part of every tile of a plane of ``shape`` (Y, X).
+
+        ``read`` gives the plane's normalised pixels at the network's scale. Where the memory does not suffice
+        for a tile, it and the rest are halved; InputError where nothing is left to halve. Only ``window`` is
+        predicted, if given, which has to begin on the network's pooling grid.
+        """
+        (top, bottom), (left, right) = window or ((0, shape[0]), (0, shape[1]))
+        plan = self.plan_tiles((bottom - top, right - left))
+        waiting, done = [move_tile(tile, (top, left)) for tile in plan.tiles], 0
+        while waiting:
+            tile = waiting[0]
+            try:
+                maps = self._predict_tile(read, shape, tile)
+            except MemoryError as error:
+                waiting = self._halve_tiles(waiting, plan.halo, error)
+                continue
+            yield tile, maps
+            del waiting[0]
+            done += 1
+            on_tile(done, done + len(waiting))
+
+    def _predict_tile(self, read: Reader, shape: Shape, tile: Tile) -> Float32:
+        """Return the maps (y, x, maps) of the part of a tile that is kept."""
+        network = self.card.network
+        if network.padding == "same":
+            tile = clip_tile(tile, shape, border=BORDER, multiple=network.step)
+        pixels = read_tile(read, shape, tile)
+        total = self._forward(pixels[None])[0]
+        for number in range(1, self.views):
+            view = np.ascontiguousarray(_turn(pixels, number))
+            total = total + _turn_back(self._forward(view[None])[0], number)
+        lost = (pixels.shape[0] - total.shape[0]) // 2
+        kept = [
+            slice(first - start - lost, last - start - lost)
+            for (start, _), (first, last) in zip(tile.read, tile.keep, strict=True)
+        ]
+        maps = total[kept[0], kept[1]]
+        return maps if self.views == 1 else np.asarray(maps / self.views, np.float32)
+
+    def _halve_tiles(self, tiles: list[Tile], halo: tuple[int, int], error: MemoryError) -> list[Tile]:
+        halves = [half for tile in tiles for half in halve_tile(tile, halo, self.card.network.step)]
+        if not halves:
+            raise InputError(
+                "There is not enough memory for even a small part of the image: close other programs, or "
+                "choose a smaller model."
+            ) from error
+        logger.warning("The memory does not suffice for a tile: going on with tiles of half its side.")
+        return halves
+
+    def segment_plane(
+        self,
+        plane: NDArray[np.generic],
+        *,
+        pixel_size: float | None = None,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> NDArray[np.int32]:
+        """Return the cells (Y, X) of a raw plane (Y, X, C) with ``pixel_size`` in um, if known."""
+        return self.predict(normalise(plane), pixel_size=pixel_size, on_tile=on_tile).labels
+
+    def predict(
+        self,
+        image: Float32,
+        *,
+        pixel_size: float | None = None,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Prediction:
+        """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
+
+        Of several kinds of cells that the model knows, that of which its network is surest stands. Pixel
+        sizes say at which scale a network has to see the image, or it looks for it. Where they are far apart,
+        the cells that it finds have to be of a size that it has learnt: if they are not, and are when it
+        looks for the scale itself, that result stands.
+        """
+        looks = [(one, one._look_first(image, pixel_size, on_tile)) for one in self.specialists]
+        one, first = max(looks, key=lambda look: look[0]._measure_claim(look[1]))
+        return one._check_scale(image, first, pixel_size, on_tile)
+
+    def measure_claim(self, image: Float32, pixel_size: float | None = None) -> float:
+        """Return how sure the network that would draw an image (Y, X, C) is of it, less its reserve."""
+        return max(one._measure_claim(one._look_first(image, pixel_size)) for one in self.specialists)
+
+    def _look_first(
+        self,
+        image: Float32,
+        pixel_size: float | None,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Prediction:
+        return self._predict(image, self.card.image_scale(pixel_size), on_tile)
+
+    def _measure_claim(self, first: Prediction) -> float:
+        return self._measure_confidence(first) - self.card.reserve
+
+    def _check_scale(
+        self, image: Float32, first: Prediction, pixel_size: float | None, on_tile: Callable[[int, int], None]
+    ) -> Prediction:
+        card = self.card
+        if not card.knows_scale(pixel_size):
+            return self._fit_scale(image, first, on_tile)
+        if card.believes(pixel_size) or card.size_range is None or self.knows_size(first):
+            return first
+        found = self._fit_scale(image, self._predict(image, card.scale, on_tile), on_tile)
+        return found if self.knows_size(found) else first
+
+    def _fit_scale(
+        self, image: Float32, first: Prediction, on_tile: Callable[[int, int], None]
+    ) -> Prediction:
+        """Return what the network draws at a scale that fits the cells that it found ``first``.
+
+        If those are of a size that it has not learnt, it sees the image again, and the result stands if it is
+        about as sure.
+        """
+        known = self.card.size_range
+        if known is None:
+            return first
+        prediction = first
+        for _ in range(_MOST_RESCALINGS):
+            scale = fit_scale(prediction.labels, prediction.scale, known)
+            if scale is None:
+                break
+            prediction = self._predict(image, scale, on_tile)
+        fits = fit_scale(prediction.labels, prediction.scale, known) is None
+        least = _LEAST_AS_SURE * self._measure_confidence(first)
+        return prediction if fits and self._measure_confidence(prediction) >= least else first
+
+    def question_pixels(self, prediction: Prediction, pixel_size: float | None) -> str:
+        """Return a sentence that ``pixel_size`` (um, or None) is not borne out by the cells; else none."""
+        if prediction.kind.believes(pixel_size) or self.knows_size(prediction):
+            return ""
+        return self.of_kind(prediction.kind).card.explain_pixels(pixel_size)
+
+    def knows_size(self, prediction: Prediction) -> bool:
+        """Whether cells were found, of a size that the network has learnt."""
+        return fits_range(prediction.labels, prediction.scale, prediction.kind.size_range)
+
+    def _measure_confidence(self, prediction: Prediction) -> float:
+        outputs = self.card.outputs
+        return measure_confidence(prediction.maps[..., outputs.index("foreground")])
+
+    def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
+        maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
+        return Prediction(maps, self.label(maps, scale), scale, self.card.kind)
+
+    def measure_doubts(self, prediction: Prediction, plane: int) -> Doubts:
+        """Return what the network is unsure of in plane number `plane` of an image, and what may mend it."""
+        card, kind, maps, labels = self.card, prediction.kind, prediction.maps, prediction.labels
+        size = kind.object_size / prediction.scale if kind.object_size else None
+        doubts = measure_doubts(maps, card.outputs, labels, object_size=size)
+        places = rank_places(Review.of(labels), PlaneGrid("YX", labels.shape), doubts)
+        boxes = [place.box for place in places]
+        fixes = suggest(maps, card.outputs, labels, kind.instances, boxes, object_size=size)
+        return doubts.suggest(fixes, labels).move([plane])
+
+    def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
+        """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw."""
+        size = self.card.object_size / scale if self.card.object_size else None
+        return label_instances(maps, self.card.outputs, self.card.instances, object_size=size)
+
+    def save(self, path: Path) -> None:
+        """Write the model to a ``.keras`` file, all or nothing."""
+        save_networks((self.network, *self.earlier), self.card, path)
+
+
+def plan_network_tiles(network: NetworkParams, shape: Shape) -> TilePlan:
+    """Return the tiles in which a network sees a plane of ``shape`` (Y, X), which is at its scale."""
+    valid = network.padding == "valid"
+    halo = (92, 96) if valid else context(network)
+    border = max(halo) if valid else BORDER
+    return plan_tiles(shape, area=TILE_AREA, halo=halo, multiple=network.step, border=border)
+
+
+def _turn(plane: Float32, number: int) -> Float32:
+    """Return view number 0 to 7 of a plane (Y, X, C): turned, and the last four mirrored."""
+    turned = np.rot90(plane, number % 4)
+    return turned[:, ::-1] if number >= 4 else turned
+
+
+def _turn_back(plane: Float32, number: int) -> Float32:
+    return np.rot90(plane[:, ::-1] if number >= 4 else plane, -(number % 4))
+
+
+def load_model_file(path: Path, *, dtype: str | None = None) -> Model:
+    """Load a model file for prediction, in the precision that is fastest here unless ``dtype`` is given."""
+    (network, *earlier), card = load_networks(path, dtype=dtype or fast_policy())
+    return Model(network, card, hash_file(path), path, tuple(earlier))

@@ -1,0 +1,36 @@
+"""How much can be learnt in a time: what a step takes on this machine, and all that is not a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari_unet.core.learning.budget import FEWEST_STEPS
+
+_OTHER_WORK = 20.0  # steps, that all but the learning takes about as long as
+_MOST_OTHER = 0.6  # of the time
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds that one step takes, and that all else takes, from the press to the new labels."""
+
+    step_seconds: float
+    other_seconds: float
+
+    @classmethod
+    def expect(cls, step_seconds: float) -> Pace:
+        """Reckon before the first fine-tuning."""
+        return cls(step_seconds, _OTHER_WORK * step_seconds)
+
+    @classmethod
+    def of(cls, result: dict[str, Any], seconds: float) -> Pace | None:
+        """Take it from the result of a fine_tune job whose labels came after `seconds`."""
+        step, learning = result.get("step_seconds"), result.get("learning_seconds")
+        return cls(step, seconds - learning) if step and learning else None
+
+    def count_steps(self, seconds: float) -> int:
+        """Return about how many steps there will be, two digits of it."""
+        left = seconds - min(self.other_seconds, _MOST_OTHER * seconds)
+        steps = max(left / self.step_seconds, FEWEST_STEPS)
+        return int(float(f"{steps:.2g}"))

@@ -1,0 +1,339 @@
+"""One window's view of a project: segment, fine-tune, keep or roll back, and the models there are.
+
+A session knows no window. It is used from one thread, the window's; what takes time is done on a thread of
+its own or in the worker process, and comes back through `post`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, time
+from typing import Any
+
+from napari_unet.core.image.axes import Channels, Index
+from napari_unet.core.image.blocks import Box
+from napari_unet.core.review.rebase import rebase
+from napari_unet.core.review.relabel import cut_review, restore_review
+from napari_unet.core.review.review import Labels, Review
+from napari_unet.models.registry import DEFAULT_MODEL, ModelEntry, find_models
+from napari_unet.session.background import Post
+from napari_unet.session.image import OpenImage
+from napari_unet.session.images import OpenImages
+from napari_unet.session.pace import Pace
+from napari_unet.session.regions import Regions
+from napari_unet.session.runner import Activity, Run, Runner
+from napari_unet.session.scope import Part, Planes, View
+from napari_unet.session.source import Source
+from napari_unet.session.teachers import Teachers
+from napari_unet.session.training_images import gather_corrections
+from napari_unet.session.trial import Trial, name_model, new_run_folder
+from napari_unet.store.project import Project
+from napari_unet.worker.job import Job
+from napari_unet.worker.worker import Worker
+
+_COLLECTING = "Collecting your corrections"
+
+
+class Session:
+    """The use cases behind a window; `images` takes the corrections, `runner` says what is being done.
+
+    `post(function)` must soon call the function on the thread that uses the session; `post_gently` too, but
+    not in the middle of a brush stroke. `changed` is emitted whenever something shown may have changed. With
+    `views`, up to 8, networks look at every tile so many times, turned and mirrored.
+    """
+
+    def __init__(self, project: Project, worker: Worker, post: Post, post_gently: Post | None = None) -> None:
+        self.project = project
+        self.worker = worker
+        self.runner = Runner(post, post_gently or post)
+        self.images = OpenImages(project, self.runner)
+        self.teachers = Teachers(project, self.runner, self.images)
+        self.regions = Regions(
+            project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
+        )
+        self.changed = self.runner.changed
+        self.models: list[ModelEntry] = []
+        self.model: Path | None = None
+        self.views = 1
+        self.trial: Trial | None = None
+        self.pace: Pace | None = None
+        self.warm = False
+        self.closed = False
+        self.refresh_models()
+
+    @property
+    def run(self) -> Run | None:
+        """What is being done, None where it is nothing."""
+        return self.runner.run
+
+    @property
+    def notice(self) -> str:
+        """The last sentence for the user."""
+        return self.runner.notice
+
+    @property
+    def is_error(self) -> bool:
+        """Whether that sentence says what went wrong."""
+        return self.runner.is_error
+
+    @property
+    def model_in_use(self) -> Path | None:
+        """The model that segments: the one on trial, unless it did worse, or the one that was chosen."""
+        return self.trial.model if self.trial is not None and self.trial.accepted else self.model
+
+    @property
+    def model_entry(self) -> ModelEntry | None:
+        """The model that was chosen."""
+        return next((entry for entry in self.models if entry.path == self.model), None)
+
+    def start(self) -> None:
+        """Start the worker and load the model there, so that the first press of a button need not wait."""
+        self.worker.start()
+        self._warm_up()
+        self.teachers.refresh()
+
+    def close(self) -> None:
+        """Write all corrections and stop the worker; a job under way is abandoned."""
+        if self.closed:
+            return
+        self.images.flushing.emit()
+        self.closed = True
+        self.worker.stop(timeout=0)
+        self.runner.close()
+        self.images.close_all()
+
+    def refresh_models(self) -> None:
+        """Look again which models there are; the one in use stays if it is still there."""
+        self.models = find_models([self.project.models_folder])
+        paths = {entry.path: entry.card.name for entry in self.models}
+        if self.model not in paths:
+            default = [path for path, name in paths.items() if name == DEFAULT_MODEL]
+            self.model = next(iter(default or paths), None)
+        self.changed.emit()
+
+    def use_model(self, path: Path) -> None:
+        """Use another model from now on."""
+        if path != self.model:
+            self.model = path
+            self._warm_up()
+            self.changed.emit()
+
+    def segment(
+        self, source: Source, *, channel: Channels = None, plane: Index | None = None, box: Box | None = None
+    ) -> None:
+        """Segment an image, or a part of it, in the worker; what was reviewed keeps its labels.
+
+        `channel` is the one, or those, to look at; `plane` the index along the image's T and Z axes, None
+        for all of them; `box` the rows and columns of it outside of which all labels stay. A large image is
+        for `regions` and not segmented here.
+        """
+        if self.run is None:
+            part = View(plane or (), box) if box else Planes(None if plane is None else [plane])
+            self._open(source, lambda run, image: self._segment(run, image, channel, part))
+
+    def open_region(self, source: Source, *, channel: Channels = None) -> None:
+        """Give a region that was cut out the cells that it has already, or else segment it."""
+
+        def fill(run: Run, image: OpenImage) -> None:
+            if not self.regions.fill(run, image):
+                self._segment(run, image, channel, Planes())
+
+        if self.run is None:
+            self._open(source, fill)
+
+    def _open(self, source: Source, then: Callable[[Run, OpenImage], object]) -> None:
+        run = self.runner.begin(Activity.SEGMENTING, f"Opening '{source.name}'")
+        self.images.open(source, lambda image: then(run, image), run)
+
+    def fine_tune(
+        self,
+        key: str,
+        *,
+        channel: Channels = None,
+        seconds: float | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Learn from all corrections of the project, in the worker, then use the new model on image `key`.
+
+        The result is a `trial`, until `keep` or `roll_back`.
+        """
+        if self.run is not None or self.model is None:
+            return
+        self.images.flushing.emit()
+        self._settle_trial()
+        run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
+        image, opened, model = self.images[key], list(self.images.values()), self.model
+        assert model is not None
+        name = name_model(model.stem, {entry.path.stem for entry in self.models})
+
+        def order() -> Job:
+            corrections = gather_corrections(self.project, image, opened, channel)
+            output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
+            limits = {
+                **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed},
+                "next_planes": image.next_shapes() * self.views,
+            }
+            return self.worker.submit(
+                "fine_tune", model=str(model), output=str(output), **limits, **corrections
+            )
+
+        def done(result: dict[str, Any]) -> None:
+            self.trial = Trial(key, channel, model, Path(result["output"]), result)
+            self.pace = Pace.of(result, monotonic() - start) or self.pace
+            if self.trial.accepted:
+                self._segment(run, image, channel, image.segmented_part())
+            else:
+                self.runner.end(run)
+                self.runner.say(f"{self.trial.reason} Correct some more cells and try again.")
+
+        self.runner.submit(run, order, done)
+
+    def keep(self) -> None:
+        """Keep the model on trial: it becomes one of the project's models and the one in use."""
+        trial = self.trial
+        if trial is None or self.run is not None:
+            return
+        try:
+            path = trial.keep(self.project.models_folder)
+        except OSError as error:
+            self.runner.refuse(
+                f"The new model could not be kept ({error.strerror}): make room on the drive, try again."
+            )
+            return
+        self.trial, self.model = None, path
+        self.refresh_models()
+        self._warm_up()
+        image = self.images.get(trial.key)
+        if trial.start is None and image is not None:
+            run = self.runner.begin(Activity.SEGMENTING, "Segmenting with the new model")
+            self._segment(run, image, trial.channel, image.segmented_part())
+        else:
+            self.runner.say(f"'{path.stem}' is kept and in use now: segment the next image, or correct on.")
+
+    def roll_back(self) -> None:
+        """Go back to the model before the fine-tuning and its labels; what was reviewed since then stays."""
+        trial = self.trial
+        if trial is None or self.run is not None:
+            return
+        self.trial = None
+        trial.discard()
+        image, before, start = self.images.get(trial.key), trial.before, trial.start
+        said = f"Back to the model '{trial.parent.stem}'. Your corrections are all there."
+        if image is None or before is None or start is None:
+            self.runner.say(said)
+            return
+        run = self.runner.begin(Activity.SEGMENTING, "Going back to the labels before")
+
+        def restore(now: Review | None) -> Review:
+            return before if now is None else restore_review(before, start, now)
+
+        self.images.replace_review(run, image, restore, model=trial.parent.stem, describe=lambda: said)
+
+    def compare(self, plane: Index, then: Callable[[Labels, Labels], object]) -> None:
+        """Hand the labels (Y, X) of a plane under the old and the new model to `then`.
+
+        Where the model on trial was not used, it segments the plane for that; no labels are replaced.
+        """
+        trial = self.trial
+        image = self.images.get(trial.key) if trial is not None else None
+        if trial is None or image is None or image.review is None or self.run is not None:
+            return
+        self.images.flushing.emit()
+        where = image.grid.select(plane)
+        if trial.start is not None:
+            then(*trial.compare(image.review, where))
+            return
+        run = self.runner.begin(Activity.SEGMENTING, "Segmenting this plane with the new model")
+        views = self.views
+
+        def order() -> Job:
+            pixels, axes = image.read_planes([plane])
+            request = {"axes": axes, "channel": trial.channel, "pixel_size": image.pixel_size}
+            model = str(trial.model)
+            return self.worker.submit("segment", image=pixels, model=model, views=views, **request)
+
+        def done(result: dict[str, Any]) -> None:
+            self.runner.end(run)
+            self.runner.say(trial.reason)
+            if image.review is not None:
+                now = cut_review(image.review, where)
+                then(now.labels.copy(), rebase(now, result["labels"]).labels)
+
+        self.runner.submit(run, order, done)
+
+    def _settle_trial(self) -> None:
+        """Decide for the user who goes on without deciding: what proved itself stays, what did not goes."""
+        if self.trial is not None and self.trial.accepted:
+            self.keep()
+        elif self.trial is not None:
+            self.roll_back()
+
+    def _segment(self, run: Run, image: OpenImage, channel: Channels, part: Part) -> None:
+        """Segment a part of an image with the model in use."""
+        model = self.model_in_use
+        if image.is_large:
+            self.runner.end(run)
+            self.runner.refuse(f"'{image.name}' is large: choose what of it to segment, then press Segment.")
+            return
+        if model is None:
+            self.runner.end(run)
+            self.runner.refuse(
+                "There is no model to segment with: install the package again, or add a model file."
+            )
+            return
+
+        image.channel, image.view = channel, part if isinstance(part, View) else None
+        look = {"channel": channel, "views": self.views, "pixel_size": image.pixel_size}
+
+        def order() -> Job:
+            image.remember()
+            return self.worker.submit(part.job, **look, **part.order(image, str(model)))
+
+        def done(result: dict[str, Any]) -> None:
+            doubts = part.merge_doubts(image.grid, image.doubts, result)
+            seen = zip(part.list_planes(image.grid), result.get("sights", ()), strict=False)
+            image.sights |= {(str(model), channel, index): sight for index, sight in seen}
+
+            def merge(review: Review | None) -> Review:
+                return part.merge(image.grid, review, result)
+
+            def adopted(old: Review | None) -> None:
+                image.doubts = doubts
+                if old is not None and (trial := self._trial_of(image, model)) is not None:
+                    trial.note(old, image.snapshot())
+
+            def describe() -> str:
+                if (trial := self._trial_of(image, model)) is not None:
+                    return trial.reason
+                return part.describe(image.counts.cells if image.counts else 0, result)
+
+            self.images.replace_review(
+                run, image, merge, model=model.stem, adopted=adopted, describe=describe
+            )
+
+        def cancelled() -> None:
+            if run.activity is Activity.LEARNING and self.trial is not None:
+                self.trial.discard()
+                self.trial = None
+
+        self.runner.submit(run, order, done, cancelled)
+
+    def _trial_of(self, image: OpenImage, model: Path) -> Trial | None:
+        """Return the trial if it is about this image and this model."""
+        trial = self.trial
+        return trial if trial is not None and (trial.key, trial.model) == (image.key, model) else None
+
+    def _warm_up(self) -> None:
+        if self.model is None:
+            return
+        model = str(self.model)
+
+        def done(result: dict[str, Any]) -> None:
+            self.warm = True
+            if self.pace is None and (step := result.get("step_seconds")):
+                self.pace = Pace.expect(step)
+            self.changed.emit()
+
+        self.runner.submit_quietly(lambda: self.worker.submit("warm_up", model=model), done)

@@ -1,0 +1,83 @@
+"""A fine-tuned model between its proof and the user's decision."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from napari_unet.core.image.axes import Channels
+from napari_unet.core.review.relabel import cut_review, restore_review
+from napari_unet.core.review.review import Labels, Review
+from napari_unet.io import atomic
+
+
+@dataclass(slots=True)
+class Trial:
+    """A model that the user has neither kept nor rolled back yet; its file lies among the project's runs.
+
+    `result` is what the fine_tune job returned. `before` and `start` are the review of image `key` before the
+    model was used there and right after; None as long as it was not.
+    """
+
+    key: str
+    channel: Channels
+    parent: Path
+    model: Path
+    result: dict[str, Any]
+    before: Review | None = None
+    start: Review | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the new model did at least as well as its parent on what neither had learnt from."""
+        return bool(self.result["accepted"])
+
+    @property
+    def reason(self) -> str:
+        """One sentence that says why."""
+        return str(self.result["reason"])
+
+    def note(self, old: Review, new: Review | None) -> None:
+        """Note that the model's labels replaced the review `old` of the image by `new`."""
+        if self.before is not None and self.start is not None:
+            old = restore_review(self.before, self.start, old)
+        self.before, self.start = old, new
+
+    def compare(self, now: Review, where: tuple[Any, ...]) -> tuple[Labels, Labels]:
+        """Return a part of the labels as they would be after going back, and as they are `now`."""
+        assert self.before is not None
+        assert self.start is not None
+        parts = [cut_review(review, where) for review in (self.before, self.start, now)]
+        return restore_review(*parts).labels, parts[2].labels.copy()
+
+    def keep(self, folder: Path) -> Path:
+        """Move the model to a folder and return its new path; OSError where that fails."""
+        path = folder / self.model.name
+        atomic.replace(self.model, path)
+        with contextlib.suppress(OSError):
+            self.model.parent.rmdir()
+        return path
+
+    def discard(self) -> None:
+        """Delete the model."""
+        with contextlib.suppress(OSError):
+            self.model.unlink()
+            self.model.parent.rmdir()
+
+
+def name_model(parent: str, taken: Collection[str]) -> str:
+    """Return a name for a model fine-tuned from `parent`: the same with the next free number."""
+    stem = re.sub(r"-\d+$", "", parent)
+    return next(f"{stem}-{n}" for n in range(1, len(taken) + 2) if f"{stem}-{n}" not in taken)
+
+
+def new_run_folder(runs: Path) -> Path:
+    """Make a folder named by the time in the project's folder of runs."""
+    folder = runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
+    folder.mkdir(parents=True)
+    return folder

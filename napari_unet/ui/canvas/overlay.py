@@ -1,0 +1,142 @@
+"""What is shown over an image: a tint where its labels were reviewed, outlines of a suggestion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_unet.core.cells.targets import depth_in_pixels
+from napari_unet.core.review.review import Box, slices
+from napari_unet.core.review.suggest import Fix, Suggestion
+from napari_unet.session.image import OpenImage
+from napari_unet.ui.canvas.layers import METADATA, key_of, labels_in, place_over, spread_shape
+
+NAME = "reviewed"
+TINT = "#56B4E9"
+OUTLINES: dict[int | None, str] = {None: "transparent", 0: "transparent", 1: "#F0E442", 2: "#D55E00"}
+"""Colours of new cells, 1, and of those that are to go, 2."""
+
+_THIN = 60  # sides of a place by the width of its outlines
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+
+
+class ReviewedOverlay:
+    """At most one layer that tints what was reviewed of one image; updated box by box."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer, while it is shown."""
+        return next((layer for layer in self._viewer.layers if key_of(layer, "reviewed")), None)
+
+    def show(self, over: Image, image: OpenImage) -> None:
+        """Show what was reviewed of `image` right above its layer, in place of any other overlay."""
+        self.hide()
+        assert image.review is not None
+        place = place_over(over, image.grid)
+        layer = Labels(
+            image.review.reviewed().astype(np.uint8).reshape(spread_shape(image.grid)),
+            name=NAME,
+            metadata={METADATA: {"reviewed": image.key}},
+            opacity=0.3,
+            colormap=DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: TINT}),
+            **place,
+        )
+        layer.editable = False
+        active = self._viewer.layers.selection.active
+        self._viewer.layers.insert(self._viewer.layers.index(over) + 1, layer)
+        self._viewer.layers.selection.active = active
+
+    def hide(self) -> None:
+        """Remove the layer."""
+        layer = self.layer
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+
+    def update(self, image: OpenImage, box: Box) -> None:
+        """Show what has changed in a box of an image's review."""
+        layer = self.layer
+        if layer is None or key_of(layer, "reviewed") != image.key or image.review is None:
+            return
+        where, review = slices(box), image.review
+        shown = labels_in(layer, image.grid)
+        shown[where] = (review.labels[where] != review.prediction[where]) | review.marked[where]
+        layer.refresh()
+
+
+class SuggestionOverlay:
+    """At most one layer, above all others: it outlines the cells of a suggestion, or those to go."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._shown: Suggestion | None = None
+        self._at: tuple[Any, ...] = ()
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer, while there is one."""
+        return next((layer for layer in self._viewer.layers if key_of(layer, "suggestion")), None)
+
+    def is_over(self, layer: Labels) -> bool:
+        """Whether there is a layer, made for the one with these labels."""
+        return self.layer is not None and key_of(self.layer, "suggestion") == str(layer.unique_id)
+
+    def show(self, over: Labels, index: tuple[int, ...], suggestion: Suggestion) -> None:
+        """Outline a suggestion for the plane `index` of a layer with labels."""
+        if not self.is_over(over):
+            self.remove()
+            self._add(over)
+        layer = self.layer
+        assert layer is not None
+        if suggestion is not self._shown:
+            self._clear(layer)
+            self._shown, self._at = suggestion, (*index, *slices(suggestion.box))
+            layer.data[self._at] = _draw_outlines(suggestion)
+            layer.visible = True
+            layer.refresh()
+
+    def hide(self) -> None:
+        """Outline nothing."""
+        layer = self.layer
+        if layer is not None and self._shown is not None:
+            self._clear(layer)
+            self._shown = None
+            layer.visible = False
+
+    def remove(self) -> None:
+        """Remove the layer, if there is one."""
+        layer, self._shown = self.layer, None
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+
+    def _clear(self, layer: Labels) -> None:
+        if self._shown is not None:
+            layer.data[self._at] = 0
+
+    def _add(self, over: Labels) -> None:
+        layer = Labels(
+            np.zeros(over.data.shape, np.uint8),
+            name="suggestion",
+            metadata={METADATA: {"suggestion": str(over.unique_id)}},
+            opacity=1.0,
+            colormap=DirectLabelColormap(color_dict=OUTLINES),
+            **{name: getattr(over, name) for name in _PLACE},
+        )
+        layer.editable = False
+        active = self._viewer.layers.selection.active
+        self._viewer.layers.append(layer)
+        self._viewer.layers.selection.active = active
+
+
+def _draw_outlines(suggestion: Suggestion) -> np.ndarray:
+    """Return the outlines of the new cells as 1, of cells that only go as 2; as thick as cells are large."""
+    goes = suggestion.fix is Fix.DELETE
+    cells = suggestion.before if goes else suggestion.after
+    depth = depth_in_pixels(cells)
+    side = min(stop - start for start, stop in suggestion.box)
+    return np.where((depth > 0) & (depth <= max(1, side // _THIN)), 2 if goes else 1, 0).astype(np.uint8)

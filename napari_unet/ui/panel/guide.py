@@ -1,0 +1,67 @@
+"""What the panel tells the user to do next."""
+
+from __future__ import annotations
+
+from napari_unet.core.review.review import Review
+from napari_unet.core.review.tour import Tour
+from napari_unet.session.image import OpenImage
+from napari_unet.session.session import Session
+
+
+def greet(session: Session) -> str:
+    """Return the sentence shown as long as nothing has been done."""
+    if session.model is None:
+        return ""
+    return "Ready." if session.warm else "Getting the network ready…"
+
+
+def explain_no_learning(image: OpenImage | None) -> str:
+    """Say why there is nothing to learn from yet; nothing where there is."""
+    if image is not None and image.is_large:
+        return "Cut out a region first: zoom in, press Segment, correct some of its cells."
+    if image is None or image.review is None:
+        return "Segment an image and correct some of its cells first."
+    if not image.has_corrections:
+        return "Correct some cells, or mark a view as reviewed, first."
+    return ""
+
+
+def find_next_step(session: Session, image: OpenImage | None, *, has_layer: bool) -> tuple[str, str]:
+    """Return what the user should do next, and the object name of the button for it, empty for none."""
+    if session.run is not None:
+        return "", ""
+    if session.model is None:
+        return "Next: there is no model; install the package again.", ""
+    if not has_layer:
+        return "Next: open an image - drop it here, or take one from File > Open Sample.", "open"
+    if session.trial is not None and session.trial.accepted:
+        return "Next: compare, then Keep or Roll back.", "keep"
+    if image is not None and image.is_large:
+        return "Next: zoom in to what you want to correct and press Segment.", "segment"
+    if image is None or image.review is None:
+        return "Next: press Segment.", "segment"
+    if image.tour is not None:
+        return _describe_tour(image, image.review, image.tour)
+    if not image.has_corrections:
+        return "Next: press Next to fix, then correct the cell or accept it.", "next_to_fix"
+    return "Next: press Fine-tune, or go on correcting.", "fine_tune"
+
+
+def _describe_tour(image: OpenImage, review: Review, tour: Tour) -> tuple[str, str]:
+    """Say why the place that is shown is worth a look, and how many more are."""
+    count = len(tour.coming)
+    more = f"{count or 'No'} {'other is' if count < 2 else 'others are'} worth a look."
+    if tour.place is not None and not tour.is_settled(review, image.grid):
+        fix, reason = tour.place.suggestion, f"{tour.place.reason}."
+        if fix is None:
+            return f"{reason}\n{more}", ""
+        return f"{reason}\nSuggested (T): {fix.describe()}. {count or 'No'} more.", ""
+    if tour.coming:
+        return f"Done. {more}", "next_to_fix"
+    if tour.passed and image.has_corrections:
+        return "All seen. Next: press Fine-tune, or Next to fix for those you passed over.", "fine_tune"
+    if tour.passed:
+        return "You have seen them all. Press Next to fix for those you passed over.", ""
+    if image.has_corrections:
+        return "Nothing else is worth a look. Next: press Fine-tune.", "fine_tune"
+    return "Nothing looks wrong. Go on to another image.", ""

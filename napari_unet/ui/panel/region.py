@@ -1,0 +1,187 @@
+"""What the user wants segmented, as the viewer shows it; and regions of images too large for a review."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.transforms import Affine
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_unet.core.base.errors import InputError
+from napari_unet.session.image import OpenImage
+from napari_unet.session.session import Session
+from napari_unet.store.region import Region
+from napari_unet.ui.canvas import layers as shown
+from napari_unet.ui.common.run_bar import Sentence
+from napari_unet.ui.panel.segment import ALL, PLANE, VIEW, SegmentStep
+
+_LOOK = ("colormap", "contrast_limits", "gamma", "interpolation2d")
+
+
+class RegionBar(QWidget):
+    """Says where the cells of a large image are, and has the buttons that put them there and elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(objectName="region")
+        self.words = Sentence("region_words")
+        self.put_back = QPushButton("Put cells into the whole image", objectName="put_back")
+        self.put_back.setToolTip(
+            "Write the cells of this region, as they are now, into those of the whole image"
+        )
+        self.take_back = QPushButton("Take back", objectName="take_back")
+        self.take_back.setToolTip(
+            "Take out of the whole image again what was put in last; the region keeps its cells"
+        )
+        self.add_to_image = QPushButton("Save cells into the image", objectName="add_to_image")
+        self.add_to_image.setToolTip(
+            "Write the cells of the whole image into its own file, as labels that other programs find there"
+        )
+        row = QHBoxLayout()
+        row.addWidget(self.put_back, 1)
+        row.addWidget(self.add_to_image, 1)
+        row.addWidget(self.take_back)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(9, 4, 9, 4)
+        column.addWidget(self.words)
+        column.addLayout(row)
+        self.hide()
+
+    def connect_session(self, session: Session, find_image: Callable[[], OpenImage | None]) -> None:
+        """Let the buttons work on the image that `find_image` returns."""
+        regions = session.regions
+        self.put_back.clicked.connect(lambda: regions.write(find_image()))
+        self.take_back.clicked.connect(lambda: regions.take_back(find_image()))
+        self.add_to_image.clicked.connect(lambda: regions.add_to_image(find_image()))
+
+    def show_image(self, session: Session, image: OpenImage | None) -> None:
+        """Show what can be done with the cells of a region of an open image, or of such an image."""
+        regions = session.regions
+        large = regions.find_large(image) if image is not None else None
+        has_cells = large is not None and regions.has_cells(large.key)
+        self.setVisible(large is not None and (has_cells or large is not image))
+        if image is None or large is None:
+            return
+        if large is image:
+            self.words.say(f"The cells of all of '{large.name}' are in the project folder.")
+        else:
+            more = "" if has_cells else " Segment all of it to put these cells there."
+            self.words.say(f"A region of '{large.name}'.{more}")
+        idle = session.run is None
+        self.put_back.setVisible(has_cells and large is not image)
+        self.put_back.setEnabled(idle and image.review is not None)
+        self.add_to_image.setVisible(large is image and regions.can_add_to_image(image))
+        self.add_to_image.setEnabled(idle)
+        self.take_back.setVisible(has_cells)
+        self.take_back.setEnabled(idle and regions.can_take_back(large.key))
+
+
+class Scopes:
+    """Starts what the user has chosen to segment, and shows regions and what is on the disk."""
+
+    def __init__(self, viewer: Any, session: Session, step: SegmentStep) -> None:
+        self._viewer, self._session, self._step = viewer, session, step
+        session.regions.cells_written.connect(self._show_cells)
+
+    def segment(self, layer: Image, image: OpenImage | None) -> None:
+        """Segment what is chosen of an image; one that is not open yet is segmented as a whole."""
+        session, source, channel = self._session, shown.source_of(layer), self._step.channel_number
+        if image is None:
+            session.segment(source, channel=channel)
+        elif self._step.chosen_scope == ALL:
+            session.regions.segment_all(image, channel)
+        elif self._step.chosen_scope == VIEW:
+            self._segment_view(layer, image)
+        else:
+            by_plane = self._step.chosen_scope == PLANE and image.grid.stack_shape
+            plane = shown.shown_plane(self._viewer, layer, image.grid) if by_plane else None
+            session.segment(source, channel=channel, plane=plane)
+
+    def welcome(self, image: OpenImage) -> None:
+        """Show the cells of a large image that has just been opened, unless they are shown."""
+        if image.is_large and self._find_cells(image.key) is None:
+            self._session.regions.show_cells(image)
+
+    def choose(self, image: OpenImage | None) -> None:
+        """Say what it takes to segment all of a large image, where that is chosen."""
+        if image is not None and image.is_large and self._step.chosen_scope == ALL:
+            self._session.regions.estimate(image, self._step.channel_number)
+
+    def _segment_view(self, layer: Image, image: OpenImage) -> None:
+        session, channel = self._session, self._step.channel_number
+        try:
+            *steps, rows, columns = shown.view_of(self._viewer, layer, image.grid)
+        except InputError as error:
+            session.runner.refuse(str(error))
+            return
+        plane = tuple(start for start, _ in steps)
+        if not image.is_large:
+            session.segment(shown.source_of(layer), channel=channel, plane=plane, box=(rows, columns))
+            return
+
+        def show(region: Region, pixels: np.ndarray) -> None:
+            if layer in self._viewer.layers:
+                added = self._find_region(region) or self._add_region(layer, image, region, pixels)
+                self._viewer.layers.selection.active = added
+                session.open_region(shown.source_of(added), channel=channel)
+
+        session.regions.cut(image, plane, (rows, columns), show)
+
+    def _find_region(self, region: Region) -> Image | None:
+        layers = shown.image_layers(self._viewer)
+        return next((layer for layer in layers if shown.key_of(layer, "region") == region), None)
+
+    def _add_region(self, over: Image, image: OpenImage, region: Region, pixels: np.ndarray) -> Image:
+        corner = region.corner(image.grid.axes.replace("S", ""))
+        place = Affine(scale=over.scale, translate=over.translate, rotate=over.rotate, shear=over.shear)
+        source = shown.source_of(over)
+        look = {name: getattr(over, name) for name in _LOOK if not over.rgb or name == "interpolation2d"}
+        layer = Image(
+            pixels,
+            name=shown.free_name(self._viewer, f"{over.name} {region.describe()}"),
+            rgb=over.rgb,
+            scale=over.scale,
+            translate=place(np.asarray(corner)),
+            rotate=over.rotate,
+            shear=over.shear,
+            affine=over.affine,
+            units=over.units,
+            axis_labels=over.axis_labels,
+            metadata={shown.METADATA: {"path": source.path, "axes": image.grid.axes, "region": region}},
+            **look,
+        )
+        self._viewer.layers.insert(self._top_of(over, image), layer)
+        return layer
+
+    def _top_of(self, over: Image, image: OpenImage) -> int:
+        """Return where a layer is to be put above a large image, and above its cells."""
+        cells = self._find_cells(image.key)
+        layers = self._viewer.layers
+        return 1 + max(layers.index(layer) for layer in (over, cells) if layer is not None)
+
+    def _find_cells(self, key: str) -> Labels | None:
+        layers = self._viewer.layers
+        return next((layer for layer in layers if shown.key_of(layer, "cells") == key), None)
+
+    def _show_cells(self, key: str, levels: list[Any]) -> None:
+        image, layer = self._session.images[key], self._find_cells(key)
+        over = next(
+            (
+                one
+                for one in shown.image_layers(self._viewer)
+                if self._session.images.find(shown.source_of(one)) is image
+            ),
+            None,
+        )
+        if over is None:
+            return
+        if layer is not None:
+            layer.data = shown.spread_levels(levels, image.grid)
+            return
+        active = self._viewer.layers.selection.active
+        made = shown.make_disk_labels(over, image, levels)
+        made.name = shown.free_name(self._viewer, made.name)
+        self._viewer.layers.insert(self._viewer.layers.index(over) + 1, made)
+        self._viewer.layers.selection.active = active if active in self._viewer.layers else over

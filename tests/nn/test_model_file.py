@@ -1,0 +1,216 @@
+import json
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from napari_unet.core.base.errors import InputError
+from napari_unet.nn.model_file import (
+    CARD,
+    WEIGHTS,
+    load_network,
+    load_networks,
+    read_card,
+    save_network,
+    save_networks,
+)
+from napari_unet.nn.unet import build_network
+
+from .conftest import TINY
+
+
+@pytest.fixture
+def model_file(tmp_path, tiny_card):
+    path = tmp_path / "tiny.keras"
+    save_network(build_network(TINY), tiny_card, path)
+    return path
+
+
+def rewrite(path, change):
+    """Rewrite an archive through ``change(name, bytes) -> bytes or None``."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            if (kept := change(name, content)) is not None:
+                archive.writestr(name, kept)
+
+
+def test_a_network_comes_back_as_it_was(tmp_path, tiny_card):
+    network = build_network(TINY)
+    tile = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    save_network(network, tiny_card, tmp_path / "exact.keras", compact=False)
+    loaded, card = load_network(tmp_path / "exact.keras", dtype="float32")
+    np.testing.assert_array_equal(loaded.predict_on_batch(tile), network.predict_on_batch(tile))
+    assert card == tiny_card == read_card(tmp_path / "exact.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["exact.keras"]
+
+
+def test_a_compact_file_is_half_the_size_and_as_good(tmp_path, tiny_card):
+    params = TINY.model_copy(update={"filters": 24})
+    network, card = build_network(params), tiny_card.model_copy(update={"network": params})
+    tile = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    before = network.predict_on_batch(tile)
+    for compact in (True, False):
+        save_network(network, card, tmp_path / f"{compact}.keras", compact=compact)
+    np.testing.assert_array_equal(network.predict_on_batch(tile), before)
+    sizes = [(tmp_path / f"{compact}.keras").stat().st_size for compact in (True, False)]
+    assert sizes[0] < 0.75 * sizes[1]
+    loaded, _ = load_network(tmp_path / "True.keras", dtype="float32")
+    np.testing.assert_allclose(loaded.predict_on_batch(tile), before, atol=5e-3)
+
+
+def test_what_an_optimizer_remembers_is_not_written(tmp_path, tiny_card):
+    """A network fresh from training is three times as large with the state of Adam."""
+    params = TINY.model_copy(update={"filters": 48})
+    network, card = build_network(params), tiny_card.model_copy(update={"network": params})
+    network.compile("adam", "mse", jit_compile=False)
+    network.train_on_batch(np.ones((1, 16, 16, 1), np.float32), np.ones((1, 16, 16, 3), np.float32))
+    save_network(network, card, tmp_path / "trained.keras")
+    loaded, _ = load_network(tmp_path / "trained.keras")
+    for first, second in zip(network.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-3)
+
+
+def test_every_kind_of_cells_comes_back_with_its_own_weights(tmp_path, tiny_card):
+    path, tile = tmp_path / "kinds.keras", np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    networks = [build_network(TINY) for _ in range(2)]
+    card = tiny_card.model_copy(update={"scale": 0.5, "earlier": (tiny_card.kind,)})
+    save_networks(networks, card, path, compact=False)
+    loaded, read = load_networks(path, dtype="float32")
+    assert read == card
+    for network, back in zip(networks, loaded, strict=True):
+        np.testing.assert_array_equal(back.predict_on_batch(tile), network.predict_on_batch(tile))
+    assert [p.name for p in tmp_path.iterdir()] == ["kinds.keras"]
+
+    with pytest.raises(ValueError, match="1 networks for 2 kinds"):
+        save_network(networks[0], card, path)
+    rewrite(path, lambda name, content: None if name.startswith("earlier") else content)
+    with pytest.raises(InputError, match="not those of its kinds"):
+        load_networks(path)
+
+
+def test_keras_itself_can_open_the_file(model_file):
+    assert keras.saving.load_model(model_file).count_params() == TINY.count_parameters()
+
+
+def test_code_in_a_configuration_is_never_run(model_file, tmp_path):
+    """Two ways in: a Lambda layer with code, and a class named by an import path."""
+    trap = tmp_path / "sprung"
+    evil = {
+        "module": "builtins",
+        "class_name": "exec",
+        "config": {"source": f"open({str(trap)!r}, 'w').close()"},
+        "registered_name": "exec",
+    }
+    rewrite(model_file, lambda name, content: json.dumps(evil).encode() if name == "config.json" else content)
+    network, _ = load_network(model_file)
+    assert network.name == "unet"
+    assert not trap.exists()
+    layer = keras.layers.Lambda(lambda x: x)
+    inputs = keras.Input((8, 8, 1))
+    keras.Model(inputs, layer(inputs)).save(tmp_path / "lambda.keras")
+    with pytest.raises(InputError, match="no card"):
+        load_network(tmp_path / "lambda.keras")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04broken"])
+def test_a_file_that_is_no_model_is_refused(tmp_path, content):
+    path = tmp_path / "fake.keras"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"fake\.keras"):
+        load_network(path)
+
+
+def test_missing_files_and_other_endings_are_explained(tmp_path):
+    with pytest.raises(InputError, match="There is no model file"):
+        read_card(tmp_path / "none.keras")
+    with pytest.raises(InputError, match=r"not a \.keras"):
+        read_card(tmp_path / "model.h5")
+
+
+def test_foreign_members_are_refused(model_file):
+    with zipfile.ZipFile(model_file, "a") as archive:
+        archive.writestr("../escape.py", "boom")
+    with pytest.raises(InputError, match=r"escape\.py"):
+        load_network(model_file)
+
+
+def test_a_card_that_asks_for_another_network_is_refused(model_file):
+    def widen(name, content):
+        if name != CARD:
+            return content
+        card = json.loads(content)
+        card["network"]["filters"] = 128
+        return json.dumps(card).encode()
+
+    rewrite(model_file, widen)
+    with pytest.raises(InputError, match="do not fit"):
+        load_network(model_file)
+
+
+@pytest.mark.parametrize("card", [b"{", b"[]", b'{"name": ""}', b"\xff"])
+def test_a_broken_card_is_refused(model_file, card):
+    rewrite(model_file, lambda name, content: card if name == CARD else content)
+    with pytest.raises(InputError, match="card"):
+        read_card(model_file)
+
+
+@pytest.mark.parametrize("kind", ["soft", "external", "outside", "virtual"])
+def test_weights_that_point_elsewhere_are_refused(model_file, tmp_path, kind):
+    other = tmp_path / "secret.h5"
+    with h5py.File(other, "w") as file:
+        file["data"] = np.zeros(4, np.float32)
+
+    def plant(file):
+        if kind == "soft":
+            file["planted"] = h5py.SoftLink("/layers")
+        elif kind == "external":
+            file["planted"] = h5py.ExternalLink(str(other), "/data")
+        elif kind == "outside":
+            file.create_dataset("planted", (4,), np.float32, external=[(str(other), 0, 16)])
+        else:
+            layout = h5py.VirtualLayout((4,), np.float32)
+            layout[:] = h5py.VirtualSource(str(other), "data", (4,))
+            file.create_virtual_dataset("planted", layout)
+
+    def change(name, content):
+        if name != WEIGHTS:
+            return content
+        path = tmp_path / "weights.h5"
+        path.write_bytes(content)
+        with h5py.File(path, "a") as file:
+            plant(file)
+        return path.read_bytes()
+
+    rewrite(model_file, change)
+    with pytest.raises(InputError, match="refused"):
+        load_network(model_file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda content: content[:-2000], "do not fit|damaged"),
+        (lambda content: bytes(512) + content[512:], "damaged"),
+    ],
+)
+def test_damaged_weights_are_refused(model_file, damage, words):
+    rewrite(model_file, lambda name, content: damage(content) if name == WEIGHTS else content)
+    with pytest.raises(InputError, match=words):
+        load_network(model_file)
+
+
+def test_a_failed_save_leaves_the_old_file(model_file, tiny_card, monkeypatch):
+    before = model_file.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space"):
+        save_network(build_network(TINY), tiny_card, model_file)
+    assert model_file.read_bytes() == before
+    assert [path.name for path in model_file.parent.iterdir()] == [model_file.name]

@@ -1,0 +1,186 @@
+"""The session without a window: what is posted is called by the test, on its own thread."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_unet.core.base.errors import InputError
+from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.review.relabel import merge_labels, restore_review
+from napari_unet.core.review.review import Review
+from napari_unet.models import registry as models
+from napari_unet.session.session import Session
+from napari_unet.session.source import Source, name_axes
+from napari_unet.store.project import Project
+from napari_unet.worker.worker import Worker
+
+UI_TESTS = Path(__file__).parents[1] / "ui"
+
+
+@pytest.fixture
+def session(tmp_path, loop, monkeypatch):
+    monkeypatch.setattr(models, "BUNDLED", tmp_path / "nothing ships here")
+    project = Project.open(tmp_path / "project")
+    write_model(project.models_folder / "nuclei.keras")
+    session = Session(
+        project, Worker("window_jobs", tmp_path / "log", paths=[UI_TESTS], grace=1.0), loop.calls.put
+    )
+    yield session
+    session.close()
+
+
+def write_model(path):
+    import zipfile
+
+    from napari_unet.core.base.card import ModelCard
+    from napari_unet.core.base.params import NetworkParams
+
+    card = ModelCard(name=path.stem, network=NetworkParams(), outputs=("foreground",))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("card.json", card.model_dump_json())
+        archive.writestr("model.weights.h5", b"")
+
+
+@pytest.fixture
+def source():
+    data = np.full((60, 80), 10, np.uint8)
+    data[10:30, 10:30] = data[40:50, 40:70] = 200
+    return Source(id="1", name="plate", data=data)
+
+
+def segment(session, loop, source, **options):
+    session.segment(source, **options)
+    loop.run_until(lambda: session.run is None)
+    return session.images.find(source)
+
+
+def test_segmenting_makes_a_review_on_the_disk(session, loop, source):
+    shown = []
+    session.images.labels_replaced.connect(lambda key, labels: shown.append((key, labels)))
+    image = segment(session, loop, source)
+    assert [key for key, _ in shown] == [image.key]
+    labels = shown[0][1]
+    assert labels.dtype == np.int32
+    assert labels is not image.review.labels
+    assert len(np.unique(labels)) == 3
+    image.writer.flush()
+    np.testing.assert_array_equal(image.record.load_review().labels, labels)
+
+
+def test_an_edit_becomes_a_record_of_its_box_only(session, loop, source):
+    image = segment(session, loop, source)
+    labels = image.review.labels.copy()
+    labels[2:4, 5:9] = 9
+    boxes = []
+    session.images.reviewed.connect(lambda _, box: boxes.append(box))
+    session.images.note_edit(image.key, labels)
+    session.images.note_edit(image.key, labels)
+    assert boxes == [((2, 4), (5, 9))]
+    loop.run_until(lambda: image.counts is not None and image.counts.reviewed_pixels == 8)
+    assert image.writer.flush()
+    np.testing.assert_array_equal(image.record.load_review().labels, labels)
+
+
+def test_edits_on_one_plane_are_found_on_that_plane_only(session, loop):
+    stack = Source(id="2", name="stack", data=np.full((3, 20, 30), 10, np.uint8) + np.uint8(5), axes="ZYX")
+    stack.data[:, 5:9, 5:9] = 200
+    image = segment(session, loop, stack)
+    labels = image.review.labels.copy()
+    labels[:, 0, 0] = 50
+    session.images.note_edit(image.key, labels, (1,))
+    assert image.review.changed()[:, 0, 0].tolist() == [False, True, False]
+    session.images.note_edit(image.key, labels)
+    assert image.review.changed()[:, 0, 0].all()
+
+
+def test_the_same_content_in_two_layers_is_one_image(session, loop, source):
+    image = segment(session, loop, source)
+    twin = Source(id="2", name="twin", data=source.data.copy())
+    session.images.open(twin)
+    loop.run_until(lambda: session.images.find(twin) is not None)
+    assert session.images.find(twin) is image
+
+
+def test_an_image_open_in_another_window_is_refused(session, loop, source, tmp_path):
+    session.images.open(source)
+    loop.run_until(lambda: session.images.find(source) is not None)
+    other_loop = type(loop)()
+    other = Session(session.project, Worker("window_jobs", tmp_path / "log2"), other_loop.calls.put)
+    try:
+        other.images.open(source)
+        other_loop.run_until(lambda: other.is_error)
+        assert "another napari window" in other.notice
+    finally:
+        other.close()
+
+
+def test_a_stroke_made_while_the_new_labels_are_merged_is_kept(session, loop, source):
+    image = segment(session, loop, source)
+    painted = image.review.labels.copy()
+    painted[0, :5] = 33
+
+    def paint_late():
+        session.images.note_edit(image.key, painted)
+
+    session.segment(source)
+    loop.run_until(lambda: image.replacing)
+    paint_late()
+    shown = []
+    session.images.labels_replaced.connect(lambda _, labels: shown.append(labels))
+    loop.run_until(lambda: session.run is None)
+    assert (shown[0][0, :5] == 33).all()
+    assert image.review.reviewed()[0, :5].all()
+    assert image.writer.flush()
+    assert (image.record.load_review().labels[0, :5] == 33).all()
+
+
+def test_without_a_model_segment_says_so(session, loop, source):
+    (session.project.models_folder / "nuclei.keras").unlink()
+    session.refresh_models()
+    session.segment(source)
+    loop.run_until(lambda: session.run is None)
+    assert session.is_error
+    assert "model" in session.notice
+
+
+def test_closing_twice_is_closing_once(session):
+    session.close()
+    session.close()
+    assert not session.worker.alive
+
+
+def test_new_labels_of_one_plane_leave_the_others_alone():
+    grid = PlaneGrid("ZYX", (3, 4, 5))
+    review = Review.of(np.zeros((3, 4, 5), np.int32))
+    review.labels[0] = 7
+    new = np.zeros((4, 5), np.int32)
+    new[1, 1] = 1
+    merged = merge_labels(grid, review, new, [(2,)])
+    assert (merged.labels[0] == 7).all()
+    assert merged.labels[2, 1, 1] == 8
+    assert np.count_nonzero(merged.labels[1:]) == 1
+    assert merged.changed()[0].all()
+
+
+def test_rolling_back_keeps_what_was_done_during_the_trial():
+    before = Review.of(np.ones((4, 5), np.int32))
+    before.labels[0, 0] = 2
+    start = Review.of(np.full((4, 5), 3, np.int32))
+    now = Review(start.prediction, start.labels.copy(), start.marked.copy())
+    now.labels[1, 1], now.marked[2, 2] = 9, True
+    back = restore_review(before, start, now)
+    expected = before.labels.copy()
+    expected[1, 1] = 9
+    np.testing.assert_array_equal(back.labels, expected)
+    reviewed = np.zeros((4, 5), bool)
+    reviewed[[0, 1, 2], [0, 1, 2]] = True
+    np.testing.assert_array_equal(back.reviewed(), reviewed)
+
+
+def test_axes_without_names():
+    assert name_axes(2, rgb=False) == "YX"
+    assert name_axes(4, rgb=True) == "ZYXS"
+    assert name_axes(4, rgb=False) == "TZYX"
+    with pytest.raises(InputError, match="7 axes"):
+        name_axes(7, rgb=False)
