@@ -20,10 +20,10 @@ import typer
 from scipy import ndimage
 
 from napari_unet.bench.benchmark import check_output, find_data_sets
+from napari_unet.core.base.arrays import slices
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.review.grow import grow_at
-from napari_unet.core.review.review import slices
 from napari_unet.io.atomic import write_file
 from napari_unet.io.files import read_image, read_labels
 

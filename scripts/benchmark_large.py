@@ -48,7 +48,7 @@ def _turn(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def segment_mosaic(image: Path, output: Path, block: int, model: str) -> dict[str, Any]:
     """Segment the mosaic in this process and return the figures."""
     from napari_unet import segment
-    from napari_unet.jobs.large import count_cells
+    from napari_unet.io.zarr_write import count_cells
 
     peak, over = [0], threading.Event()
     watcher = threading.Thread(target=_watch, args=(peak, over))

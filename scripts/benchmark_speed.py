@@ -1,14 +1,15 @@
-"""How fast a model is here: `python scripts/benchmark_speed.py [--data DATA] [--sides 512 2048] [--rounds 5]`.
+"""How fast a model is here: `python scripts/benchmark_speed.py [--data DATA] [--sides 512 2048]`.
 
 Everything is timed in interleaved rounds, so that a busy machine slows all alike, and given as the median and
 the spread of seconds, and as ratios of medians of one run. The image is a mosaic of fluorescent nuclei, of
-DATA/fluo_hela/train/images if given, else rendered. "naive" is `predict` of a plain Keras U-Net of width 32 in
-float32 on the whole image, random weights; "bare network" our network on the whole image in one call.
+DATA/fluo_hela/train/images if given, else rendered. "naive" is `predict` of a plain Keras U-Net of width 32
+in float32 on the whole image, random weights; "bare network" our network on the whole image in one call.
 StarDist and Cellpose are timed where they are installed: --peer stardist:FOLDER --peer cellpose:MODEL.
 """
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -125,7 +126,7 @@ def main(arguments: argparse.Namespace) -> None:
         works = list_predictions(image, arguments.model, naive=True)
         file = ImageFile(path=Path("mosaic.tif"), data=image, axes="YX", pixel_size=None)
         for method in load_methods([], arguments.peer):
-            works[method.name] = lambda method=method: method.segment(file)
+            works[method.name] = partial(method.segment, file)
         print(render(f"{side} x {side} px", time_rounds(works, arguments.rounds), None), flush=True)
     steps = time_rounds(list_steps(["unet-32", "unet-fast", "unet-16"]), 3 * arguments.rounds)
     print(render("Training steps, 4 x 192 x 192 px", steps, None))

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.bench.annotator import WALKS, Annotator, Task
 from napari_unet.bench.benchmark import DataSet
+from napari_unet.core.base.arrays import Labels, Mask
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.metrics import Scores, evaluate
-from napari_unet.core.review.review import Labels, Mask
 from napari_unet.io.files import read_image, read_labels
 from napari_unet.jobs.segment import fine_tune, segment
 from napari_unet.models.registry import find_model

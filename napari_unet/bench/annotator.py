@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.base.arrays import Labels, Mask, slices
+from napari_unet.core.cells.ids import measure_cells
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.edits import surround
 from napari_unet.core.review.queue import Place, Reason, rank_places
-from napari_unet.core.review.review import CRUMB, Labels, Mask, Review, mark, measure_cells, slices
+from napari_unet.core.review.review import CRUMB, Review, mark
 from napari_unet.core.review.tour import Tour
 
 GOOD = 0.8

@@ -87,7 +87,8 @@ def segment(
     """Segment images and write their label images."""
     from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import list_images, read_image, stem_of, write_labels
-    from napari_unet.jobs.large import count_cells, is_large
+    from napari_unet.io.zarr_write import count_cells
+    from napari_unet.jobs.large import is_large
     from napari_unet.jobs.segment import segment as segment_image
     from napari_unet.models.registry import find_model
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.core.base.arrays import Labels, as_labels
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.review import Labels, as_labels
+from napari_unet.core.image.blocks import plan_blocks, slices
 from napari_unet.io.failures import reading
 from napari_unet.io.zarr_group import add_to_list, create_group, is_ours, replacing, writing
 from napari_unet.io.zarr_read import KIND, LABELS, is_zarr, read_multiscale
@@ -241,3 +242,15 @@ def _keep(level: dict[str, Any], kept: list[int]) -> list[dict[str, Any]]:
         }
         for entry in level.get("coordinateTransformations", ())
     ]
+
+
+BLOCK = 4096
+
+
+def count_cells(labels: Any) -> int:
+    """Return how many cells there are in labels of any axes, on the disk, that are numbered from 1."""
+    highest = 0
+    for index in np.ndindex(labels.shape[:-2]):
+        for box in plan_blocks(labels.shape[-2:], BLOCK):
+            highest = max(highest, int(np.max(labels[(*index, *slices(box))])))
+    return highest

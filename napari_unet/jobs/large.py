@@ -27,14 +27,14 @@ from napari_unet.core.cells.blockwise import BlockPlane, label_blocks
 from napari_unet.core.cells.instances import needed_maps, smallest_area
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.image.blocks import Box, Reader, Shape, plan_blocks, slices
+from napari_unet.core.image.blocks import Box, Reader, Shape, slices
 from napari_unet.core.image.footprint import Footprint, estimate_footprint
 from napari_unet.core.image.normalise import normalise, rescale
 from napari_unet.core.image.resample import resampled
 from napari_unet.core.image.survey import WINDOW, Survey, survey_plane
 from napari_unet.io.atomic import TEMPORARY
 from napari_unet.io.zarr_read import ENDING
-from napari_unet.io.zarr_write import fill_label_image
+from napari_unet.io.zarr_write import BLOCK, fill_label_image
 from napari_unet.jobs.lazy_plane import PlaneSlot, PlaneSource, open_plane, plane_shape
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ LARGE = 1 << 25
 _PLANES = 8
 _SAMPLE = 4 * WINDOW**2  # px: planes that are no larger are segmented as a whole
 
-BLOCK = 4096
 _SMALLEST_BLOCK = 256
 _PREDICTING = 0.85  # share of the time
 
@@ -110,15 +109,6 @@ def segment_to_disk(image: Any, grid: PlaneGrid, output: Path, run: LargeRun) ->
     import zarr
 
     return zarr.open_array(output / "0", mode="r")
-
-
-def count_cells(labels: Any) -> int:
-    """Return how many cells there are in labels of any axes, on the disk, that are numbered from 1."""
-    highest = 0
-    for index in np.ndindex(labels.shape[:-2]):
-        for box in plan_blocks(labels.shape[-2:], BLOCK):
-            highest = max(highest, int(np.max(labels[(*index, *slices(box))])))
-    return highest
 
 
 def _chunk_bytes(image: Any) -> int:

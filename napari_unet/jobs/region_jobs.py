@@ -13,7 +13,8 @@ import numpy as np
 from napari_unet.core.base.progress import IsCancelled, Progress, Report
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.image.normalise import check_pixels
-from napari_unet.jobs.large import LargeRun, count_cells, estimate, segment_to_disk
+from napari_unet.io.zarr_write import count_cells
+from napari_unet.jobs.large import LargeRun, estimate, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.view import predict_view, sight_of
 

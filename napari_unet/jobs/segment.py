@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_unet.core.base.arrays import as_labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.base.progress import IsCancelled, Progress, Report
@@ -26,15 +27,16 @@ from napari_unet.core.cells.targets import number_cells
 from napari_unet.core.image.axes import Channels, plan_planes
 from napari_unet.core.image.normalise import check_pixels, normalise
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.review import as_labels, ignore_crumbs
-from napari_unet.jobs.large import BLOCK, LargeRun, segment_to_disk
+from napari_unet.core.review.review import ignore_crumbs
+from napari_unet.io.hashing import hash_image
+from napari_unet.io.zarr_write import BLOCK
+from napari_unet.jobs.large import LargeRun, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.region_jobs import estimate_job, segment_large_job, segment_view_job
 from napari_unet.jobs.train import software_versions
 from napari_unet.jobs.view import Sight, sight_of
 from napari_unet.models.library import verify_model
 from napari_unet.models.registry import DEFAULT_MODEL
-from napari_unet.store.project import hash_image
 
 if TYPE_CHECKING:
     from napari_unet.nn.learn.fine_tune import CorrectedPlane, FineTuneResult

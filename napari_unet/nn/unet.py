@@ -118,10 +118,10 @@ def build_unet(
     """Build a U-Net named ``unet`` for images of ``input_shape`` (Y, X, channels).
 
     The defaults give 31,031,745 parameters for (512, 512, 3). Y and X may be None; with ``padding="same"``
-    they must be multiples of 2^depth (twice that with a ``stem``), with ``"valid"`` (the paper's) every pooled size must be even and the
-    output is smaller: 572 gives 388 at depth 4. ``dtype`` is a Keras dtype policy for the body; the head
-    is always float32. Raises pydantic's ValidationError (a ValueError) for options out of range and
-    ValueError for sizes that do not pool evenly.
+    they must be multiples of 2^depth (twice that with a ``stem``), with ``"valid"`` (the paper's) every
+    pooled size must be even and the output is smaller: 572 gives 388 at depth 4. ``dtype`` is a Keras dtype
+    policy for the body; the head is always float32. Raises pydantic's ValidationError (a ValueError) for
+    options out of range and ValueError for sizes that do not pool evenly.
     """
     params = NetworkParams(
         channels=input_shape[-1],

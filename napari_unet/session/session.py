@@ -11,11 +11,12 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.image.axes import Channels, Index
 from napari_unet.core.image.blocks import Box
 from napari_unet.core.review.rebase import rebase
 from napari_unet.core.review.relabel import cut_review, restore_review
-from napari_unet.core.review.review import Labels, Review
+from napari_unet.core.review.review import Review
 from napari_unet.models.registry import DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.background import Post
 from napari_unet.session.image import OpenImage

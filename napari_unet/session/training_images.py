@@ -13,10 +13,11 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import Channels, PlaneGrid
 from napari_unet.core.review.review import Review
 from napari_unet.io.files import read_image
+from napari_unet.io.hashing import hash_image
 from napari_unet.session.image import OpenImage
 from napari_unet.session.source import read_plane
 from napari_unet.session.teachers import is_used
-from napari_unet.store.project import ImageRecord, Project, hash_image
+from napari_unet.store.project import ImageRecord, Project
 from napari_unet.store.region import read_region
 
 logger = logging.getLogger("napari_unet")

@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.image.axes import Channels
 from napari_unet.core.review.relabel import cut_review, restore_review
-from napari_unet.core.review.review import Labels, Review
+from napari_unet.core.review.review import Review
 from napari_unet.io import atomic
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_unet.core.base.arrays import Box, Labels, Mask, as_labels, slices
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.review import Box, Labels, Mask, Review, as_labels, slices
+from napari_unet.core.review.review import Review
 
 _LABELS, _MARKED = 1, 2
 

@@ -12,10 +12,11 @@ from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.image.blocks import Components
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.zarr_read import read_multiscale
+from napari_unet.io.zarr_write import count_cells
 from napari_unet.jobs import large
 from napari_unet.jobs.batch import plan_batch
 from napari_unet.jobs.batch_task import segment_file
-from napari_unet.jobs.large import count_cells, is_large
+from napari_unet.jobs.large import is_large
 from napari_unet.jobs.model_cache import resolve_model
 from napari_unet.jobs.segment import segment
 from napari_unet.nn import model as predictor

@@ -9,9 +9,9 @@ import napari_unet
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled
 from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.io.hashing import hash_image
 from napari_unet.jobs.model_cache import resolve_model
 from napari_unet.jobs.segment import JOBS
-from napari_unet.store.project import hash_image
 
 
 def go_on():

@@ -2,10 +2,11 @@ import numpy as np
 import tifffile
 
 from napari_unet.core.review.review import Review
+from napari_unet.io.hashing import hash_image
 from napari_unet.session.image import open_image
 from napari_unet.session.source import Source
 from napari_unet.session.training_images import gather_corrections
-from napari_unet.store.project import Project, hash_image
+from napari_unet.store.project import Project
 
 
 def review(shape):

@@ -19,8 +19,9 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.review.rebase import rebase
 from napari_unet.core.review.review import Review, changed_box, mark, unmark
 from napari_unet.io import atomic
+from napari_unet.io.hashing import hash_image
 from napari_unet.store.journal import Edit, JournalWriter
-from napari_unet.store.project import ImageRecord, Project, hash_image
+from napari_unet.store.project import ImageRecord, Project
 
 IMAGE = np.arange(48, dtype=np.uint16).reshape(6, 8)
 

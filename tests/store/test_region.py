@@ -17,6 +17,7 @@ from napari_unet.core.image.normalise import normalise
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import Review
 from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.io.hashing import hash_samples
 from napari_unet.io.zarr_read import read_multiscale
 from napari_unet.io.zarr_write import fill_label_image
 from napari_unet.jobs import large
@@ -28,7 +29,7 @@ from napari_unet.session.scope import View
 from napari_unet.session.source import Source
 from napari_unet.session.training_images import gather_corrections
 from napari_unet.store.large_labels import DiskCells
-from napari_unet.store.project import Project, hash_samples
+from napari_unet.store.project import Project
 from napari_unet.store.region import WIDEST, Region, check_size, find_known
 
 

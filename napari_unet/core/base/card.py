@@ -7,9 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_unet.core.base.params import InstanceParams, NetworkParams
-from napari_unet.core.image import normalise
-from napari_unet.core.image.scale import MOST_ENLARGED
+from napari_unet.core.base.params import MOST_ENLARGED, NORMALISATION, InstanceParams, NetworkParams
 
 MOST_EARLIER = 7
 """Earlier kinds of cells that a model keeps, since each makes its file larger and its predictions slower."""
@@ -82,7 +80,7 @@ class ModelCard(CellKind):
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     network: NetworkParams
     outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
-    normalisation: str = Field(normalise.DESCRIPTION, description="What is done to pixels first.")
+    normalisation: str = Field(NORMALISATION, description="What is done to pixels first.")
     earlier: tuple[CellKind, ...] = Field(
         (),
         max_length=MOST_EARLIER,

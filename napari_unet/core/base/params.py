@@ -11,6 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OUTPUT_MAPS = ("foreground", "border", "distance")
 
+LOW, HIGH = 1.0, 99.8
+CLIP = (-1.0, 3.0)
+NORMALISATION = (
+    f"Percentiles {LOW:g} and {HIGH:g} of each channel of a plane become 0 and 1, the rest is cut at "
+    f"{CLIP[0]:g} and {CLIP[1]:g}."
+)
+MOST_SHRUNK, MOST_ENLARGED = 1 / 8, 4.0
+
 
 def _unit(name: str) -> dict[str, Any]:
     return {"unit": name}

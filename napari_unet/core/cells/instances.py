@@ -137,7 +137,8 @@ def find_cores(landscape: Float32, inside: NDArray[np.bool_], prominence: float)
     meeting = level_of[ends].min(axis=0)
     order = np.argsort(-meeting, kind="stable")
     ends, bounds = ends[:, order], np.searchsorted(-meeting[order], -np.arange(highest, -2, -1))
-    piece, top = np.arange(len(level_of)), level_of.copy()
+    piece: NDArray[np.integer] = np.arange(len(level_of))
+    top = level_of.copy()
     is_core = np.zeros(len(level_of), bool)
     for level, first, last in zip(range(highest, -1, -1), bounds[:-1], bounds[1:], strict=True):
         piece, top = _join_pieces(piece, top, piece[ends[:, first:last]])
@@ -164,8 +165,8 @@ def _find_neighbours(zones: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _join_pieces(
-    piece: NDArray[np.intp], top: NDArray[np.int16], pairs: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.int16]]:
+    piece: NDArray[np.integer], top: NDArray[np.int16], pairs: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.int16]]:
     """Join pairs (2, N) of pieces; return the new piece of each zone, and the highest level of each piece."""
     if not pairs.size:
         return piece, top

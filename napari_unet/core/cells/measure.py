@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.review import Labels
 
 Columns = dict[str, npt.NDArray[Any]]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import regionprops_table
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.cells.measure import Columns
-from napari_unet.core.review.review import Labels
 
 LENGTHS = ("perimeter", "axis_major_length", "axis_minor_length")
 _FORMS = (*LENGTHS, "eccentricity", "orientation", "solidity")

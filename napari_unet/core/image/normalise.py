@@ -8,16 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.params import CLIP, HIGH, LOW
 
 Float32 = NDArray[np.float32]
 Limits = tuple[float, float]
 
-LOW, HIGH = 1.0, 99.8
-CLIP = (-1.0, 3.0)
-DESCRIPTION = (
-    f"Percentiles {LOW:g} and {HIGH:g} of each channel of a plane become 0 and 1, the rest is cut at "
-    f"{CLIP[0]:g} and {CLIP[1]:g}."
-)
 _SAMPLE = 1 << 20
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)  # ITU-R BT.709
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.params import MOST_ENLARGED, MOST_SHRUNK
+
 Labels = NDArray[np.int32]
 Range = tuple[float, float]
 
-MOST_SHRUNK, MOST_ENLARGED = 1 / 8, 4.0
 _TOLERANCE = 1.2
 _SEEN = 0.1
 

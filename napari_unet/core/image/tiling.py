@@ -1,9 +1,9 @@
 """Overlap-tile: a plan of tiles whose kept parts, side by side, are the whole image.
 
-Each tile is read with a halo of context on every side (Ronneberger et al. 2015, figure 2), and only its middle
-is kept. Beyond the image lies a mirrored border, and there tiles end, as the whole image would. With a halo at
-least as wide as the network's reach and all tiles on the pooling grid, the stitched result equals the
-prediction on the whole image with its border.
+Each tile is read with a halo of context on every side (Ronneberger et al. 2015, figure 2), and only its
+middle is kept. Beyond the image lies a mirrored border, and there tiles end, as the whole image would. With a
+halo at least as wide as the network's reach and all tiles on the pooling grid, the stitched result equals
+the prediction on the whole image with its border.
 """
 
 from __future__ import annotations

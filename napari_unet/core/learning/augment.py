@@ -83,7 +83,7 @@ def warp_image(image: Float32, coordinates: Float64) -> Float32:
 
 
 def warp_labels(labels: NDArray[np.generic], coordinates: Float64) -> NDArray[np.generic]:
-    """Sample labels, a mask or maps (Y, X, ...) at ``coordinates`` (2, y, x) by nearest neighbour, mirrored."""
+    """Sample labels, a mask or maps (Y, X, ...) at ``coordinates`` (2, y, x) by nearest neighbour."""
     rows, columns = (
         mirror(np.rint(axis).astype(np.intp), size)
         for axis, size in zip(coordinates, labels.shape[:2], strict=True)

@@ -20,7 +20,9 @@ from skimage.measure import label as label_pieces
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from napari_unet.core.review.review import Box, Labels, Mask, Patch, changed_box, measure_cells, slices
+from napari_unet.core.base.arrays import Box, Labels, Mask, slices
+from napari_unet.core.cells.ids import measure_cells
+from napari_unet.core.review.review import Patch, changed_box
 
 Path = Sequence[Sequence[float]]
 Pixels = npt.NDArray[np.int32]

@@ -20,9 +20,10 @@ from scipy import ndimage
 from skimage.measure import label as label_pieces
 from skimage.transform import downscale_local_mean
 
+from napari_unet.core.base.arrays import Labels, Mask, slices
+from napari_unet.core.cells.ids import measure_cells
 from napari_unet.core.review.edits import Change
 from napari_unet.core.review.rays import STEPS, Rays, find_path
-from napari_unet.core.review.review import Labels, Mask, measure_cells, slices
 
 Float64 = NDArray[np.float64]
 Point = tuple[float, float]

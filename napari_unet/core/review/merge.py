@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Labels, Mask
+from napari_unet.core.cells.ids import match_cells, measure_cells, rename_cells
 from napari_unet.core.image.blocks import Box, Shape, grow_box, slices, within
 from napari_unet.core.review.rebase import rebase
-from napari_unet.core.review.review import (
-    Labels,
-    Mask,
-    Review,
-    match_cells,
-    measure_cells,
-    rename_cells,
-)
+from napari_unet.core.review.review import Review
 
 Ids = NDArray[np.int64]
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Box, slices
 from napari_unet.core.cells.ellipse import fill_ellipse
 from napari_unet.core.image.axes import Index, PlaneGrid
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.review import Box, Review, slices
+from napari_unet.core.review.review import Review
 from napari_unet.core.review.suggest import Suggestion
 
 Table = dict[str, NDArray[Any]]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import polygon
 
-from napari_unet.core.review.review import Mask
+from napari_unet.core.base.arrays import Mask
 
 Float64 = NDArray[np.float64]
 Steps = NDArray[np.intp]

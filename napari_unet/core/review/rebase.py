@@ -5,17 +5,9 @@ from __future__ import annotations
 import numpy as np
 from skimage.measure import label as label_pieces
 
-from napari_unet.core.review.review import (
-    Ids,
-    Labels,
-    Mask,
-    Review,
-    as_labels,
-    match_cells,
-    measure_cells,
-    rename_cells,
-    require_shape,
-)
+from napari_unet.core.base.arrays import Ids, Labels, Mask, as_labels
+from napari_unet.core.cells.ids import match_cells, measure_cells, rename_cells
+from napari_unet.core.review.review import Review, require_shape
 
 SLIVER = 0.25
 """A piece of a predicted cell smaller than this part of it is no cell of its own."""

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.image.axes import Index, PlaneGrid
 from napari_unet.core.image.blocks import Box
 from napari_unet.core.review.merge import merge_box
 from napari_unet.core.review.rebase import rebase
-from napari_unet.core.review.review import Labels, Review
+from napari_unet.core.review.review import Review
 
 
 def merge_labels(

@@ -15,12 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label as label_pieces
 
+from napari_unet.core.base.arrays import Box, Ids, Labels, Mask, as_labels, slices
 from napari_unet.core.base.errors import InputError
-
-Box = tuple[tuple[int, int], ...]
-Labels = npt.NDArray[np.int32]
-Mask = npt.NDArray[np.bool_]
-Ids = npt.NDArray[np.int64]
+from napari_unet.core.cells.ids import measure_cells
 
 _BLOCK = 1 << 18  # elements compared at a time: they stay in the processor's cache
 CRUMB = 0.05
@@ -118,29 +115,6 @@ class Review:
         )
 
 
-def as_labels(array: npt.ArrayLike) -> Labels:
-    """Return `array` as int32 labels, without a copy where it is int32 already.
-
-    Raises InputError for values that are no whole numbers or do not fit.
-    """
-    labels = np.asarray(array)
-    if labels.dtype == np.int32:
-        return labels
-    if labels.dtype.kind not in "iub":
-        raise InputError(
-            f"Labels must be whole numbers, not {labels.dtype}: convert the layer to labels first."
-        )
-    limits = np.iinfo(np.int32)
-    if labels.size and (labels.min() < limits.min or labels.max() > limits.max):
-        raise InputError("A label is too large for 32 bits: relabel the cells with smaller numbers first.")
-    return labels.astype(np.int32)
-
-
-def slices(box: Box) -> tuple[slice, ...]:
-    """Return the index that cuts `box` out of an array."""
-    return tuple(slice(start, stop) for start, stop in box)
-
-
 def changed_box(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Box | None:
     """Return the smallest box in which two arrays of one shape differ, None where they are equal.
 
@@ -232,45 +206,3 @@ def _set_marked(review: Review, where: Box | Mask | Patch, *, value: bool) -> Pa
         return None
     moved = tuple((at + start, at + stop) for (at, _), (start, stop) in zip(box, found, strict=True))
     return flip(review, Patch(moved, changing[slices(found)].copy()))
-
-
-def measure_cells(labels: Labels) -> tuple[Ids, Ids]:
-    """Return the ids in `labels`, ascending, without background, and the pixels of each."""
-    if not labels.size:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    if labels.min() >= 0 and labels.max() <= max(4 * labels.size, 65535):
-        counts = np.bincount(labels.ravel())
-        ids = np.flatnonzero(counts)
-        sizes = counts[ids]
-    else:  # a user may type any number as a label
-        ids, sizes = np.unique(labels, return_counts=True)
-    cells = ids != 0
-    return ids[cells].astype(np.int64), sizes[cells].astype(np.int64)
-
-
-def rename_cells(labels: Labels, ids: Ids, names: Ids) -> Labels:
-    """Return labels in which each of `ids`, which ascend, is called as in `names`."""
-    moved = names != ids
-    if not moved.any():
-        return labels.copy()
-    renamed = labels.copy()
-    where = np.isin(labels, ids[moved])
-    renamed[where] = names[np.searchsorted(ids, labels[where])]
-    return renamed
-
-
-def match_cells(labels: Labels, kept_ids: Ids, prediction: Labels) -> tuple[Ids, Ids]:
-    """Return pairs (kept id, predicted id) of cells with IoU > 0.5; no cell is in two pairs.
-
-    Of `labels` only the cells `kept_ids` count. Both arrays have one shape.
-    """
-    kept = np.isin(labels, kept_ids)
-    both = kept & (prediction != 0)
-    pairs = (labels[both].astype(np.int64) << 32) | (prediction[both].astype(np.int64) & 0xFFFFFFFF)
-    codes, shared = np.unique(pairs, return_counts=True)
-    first, second = codes >> 32, codes.astype(np.int32).astype(np.int64)
-    old_ids, old_sizes = measure_cells(labels[kept])
-    new_ids, new_sizes = measure_cells(prediction)
-    joined = old_sizes[np.searchsorted(old_ids, first)] + new_sizes[np.searchsorted(new_ids, second)] - shared
-    match = 2 * shared > joined
-    return first[match], second[match]

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import as_labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.image.planes import default_axes
-from napari_unet.core.review.review import as_labels
 from napari_unet.io import files
 from napari_unet.io import zarr_write as zarr_labels
 from napari_unet.io.atomic import write_file

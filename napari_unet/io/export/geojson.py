@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.review.review import Labels
+from napari_unet.core.base.arrays import Labels
 from napari_unet.io.export.shapes import Shape, draw_shapes, trace_shapes
 from napari_unet.io.failures import reading
 

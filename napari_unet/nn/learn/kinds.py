@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.params import MOST_ENLARGED
 from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.image.scale import MOST_ENLARGED, Range, fit_size
+from napari_unet.core.image.scale import Range, fit_size
 from napari_unet.nn.learn.rehearsal import Exam
 from napari_unet.nn.model import Model
 

@@ -10,10 +10,10 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
+from napari_unet.core.base.arrays import Box
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import Index, PlaneGrid
 from napari_unet.core.review.queue import Place
-from napari_unet.core.review.review import Box
 from napari_unet.io.tiff import MICROMETRES
 from napari_unet.session.image import OpenImage
 from napari_unet.session.source import Source

@@ -1,4 +1,4 @@
-"""The whole loop in a real window, by real mouse and key events: `python -m napari_unet.ui.panel.demo FOLDER`.
+"""The whole loop in a real window, by mouse and key events: `python -m napari_unet.ui.panel.demo FOLDER`.
 
 It opens the sample of cells, a kind of image that the bundled model was not made for, segments it, corrects
 the wrong cells of one part of it by brush, marks that part as reviewed, fine-tunes and keeps the better

@@ -11,9 +11,9 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from napari_unet.core.base.arrays import Box
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress
-from napari_unet.core.review.review import Box
 from napari_unet.session.image import OpenImage
 from napari_unet.session.runner import Activity
 from napari_unet.session.session import Session

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_unet.core.base.arrays import slices
 from napari_unet.core.review.grow import grow_at
 from napari_unet.core.review.rays import ANGLES, STEPS, find_path
-from napari_unet.core.review.review import slices
 
 SHAPE = (120, 140)
 

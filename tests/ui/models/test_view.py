@@ -275,7 +275,7 @@ def test_the_view_opens_from_the_plugin_menu_without_a_panel(
     make_napari_viewer, project, monkeypatch, tmp_path, qtbot
 ):
     from napari_unet.models import registry
-    from napari_unet.ui.models.view import view as module
+    from napari_unet.ui.models import view as module
     from napari_unet.worker.worker import Worker
 
     monkeypatch.setattr(registry, "BUNDLED", tmp_path / "nothing ships here")

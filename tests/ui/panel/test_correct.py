@@ -3,7 +3,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_unet.core.review.review import slices
+from napari_unet.core.base.arrays import slices
 from napari_unet.ui.canvas.layers import visible_box
 
 

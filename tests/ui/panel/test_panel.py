@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
 
-from napari_unet.ui.panel.panel import panel as panel_module
+from napari_unet.ui.panel import panel as panel_module
 from napari_unet.worker.worker import Worker
 
 NAMES = (
