@@ -26,7 +26,7 @@ from napari_unet.nn import model as predictor
 def in_parts(monkeypatch):
     """Small images are segmented in parts too, in several tiles."""
     monkeypatch.setattr(large, "_SAMPLE", 0)
-    monkeypatch.setattr(predictor, "CORE", 64)
+    monkeypatch.setattr(predictor, "TILE_AREA", 130 * 130)
 
 
 @pytest.fixture(scope="module")
