@@ -13,7 +13,7 @@ from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.params import NetworkParams
 from napari_unet.models.library import hash_model
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 OTHERS = {"missed": 3, "false": 2, "split": 1, "merged": 0}
 BASE = {"mean_iou": 0.5, "dice": 0.6, "objects": 9, "matched": 5, **OTHERS}
 
