@@ -1,6 +1,6 @@
 # make run and make test need nothing but Python 3.11-3.13: both set themselves up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-adaptation benchmark-queue benchmark-effort benchmark-grow benchmark-batch benchmark-large benchmark-scale clean
+.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-adaptation benchmark-queue benchmark-effort benchmark-grow benchmark-batch benchmark-large benchmark-scale bench clean
 
 python := .venv/bin/python
 
@@ -19,6 +19,7 @@ help:
 	@echo "make benchmark-batch  images per second of 1 and 2 worker processes, and of a bare loop"
 	@echo "make benchmark-large  peak memory and seconds of an image bigger than memory, and whether blocks matter"
 	@echo "make benchmark-scale DATA=...  cells in one scene at 0.25, 0.5 and 1 um per pixel"
+	@echo "make bench DATA=...  seconds from image to labels and of a training step, side by side"
 	@echo "make clean   remove the environment and everything that was built"
 
 setup:
@@ -81,6 +82,10 @@ benchmark-large: setup
 benchmark-scale: setup
 	@mkdir -p out
 	$(python) scripts/benchmark_scale.py "$(DATA)" out/scale.md $(ARGS)
+
+# Without DATA on rendered nuclei; for example ARGS="--sides 512 2048 8192 --peer stardist:FOLDER".
+bench: setup
+	$(python) scripts/benchmark_speed.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

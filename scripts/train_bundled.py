@@ -115,16 +115,16 @@ def pack(data: Path, target: Path) -> None:
     """Write the images and labels of all known data sets in DATA to one file."""
     from napari_unet.jobs.train import load_colour_views, load_images
 
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
         for name in SETS:
             for split in ("train", "val"):
                 folders = (data / name / split / "images", data / name / split / "masks")
                 if not folders[0].is_dir():
                     continue
                 images = load_images(*folders)
-                if split == "train":
-                    images += load_colour_views(*folders)
-                for number, image in enumerate(_thin_out(images)):
+                if split == "train":  # a quarter of the colours: all would fill most of the file
+                    images += load_colour_views(*folders)[::4]
+                for number, image in enumerate(_thin_out(images, split)):
                     scaled = _bring_to_size(image)
                     stem = f"{name}/{split}/{number:04d}"
                     _write_array(archive, f"{stem}-image.npy", _to_bytes(scaled.image))
@@ -132,8 +132,9 @@ def pack(data: Path, target: Path) -> None:
                 print(name, split, len(images), file=sys.stderr)
 
 
-def _thin_out(images: Sequence[TrainingImage], most: int = 400) -> Sequence[TrainingImage]:
-    """Return at most as many images, evenly spread: neighbouring planes of a stack say the same."""
+def _thin_out(images: Sequence[TrainingImage], split: str) -> Sequence[TrainingImage]:
+    """Return the images that are worth their space, evenly spread: planes of a stack are much alike."""
+    most = 500 if split == "train" else _MOST_VALIDATED
     planes = [image for image in images if image.labels.any()]
     return planes[:: -(-len(planes) // most)] if planes else []
 
@@ -193,8 +194,7 @@ def choose_validation(model: str, images: dict[str, list[TrainingImage]]) -> dic
     kept = {}
     for name, found in images.items():
         if SETS[name].kind in KINDS[model]:
-            step = -(-len(found) // _MOST_VALIDATED)
-            kept[name] = [_crop(image) for image in found[::step]]
+            kept[name] = [_crop(image) for image in found]
     return kept
 
 

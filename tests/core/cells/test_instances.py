@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_unet.core.base.params import OUTPUT_MAPS, InstanceParams
+from napari_unet.core.cells import instances
 from napari_unet.core.cells.instances import label_instances
 from napari_unet.core.cells.metrics import evaluate
 from napari_unet.core.cells.targets import target_maps
@@ -69,3 +71,33 @@ def test_objects_that_the_network_is_unsure_of_are_dropped():
         for certainty in (0.5, 0.8)
     }
     assert count == {0.5: 2, 0.8: 1}
+
+
+def find_cores_level_by_level(landscape, inside, prominence):
+    """The definition, word by word: pieces of what lies at or above a level, with a top one rise above it."""
+    levels = instances.measure_levels(landscape, inside, instances.plan_levels(prominence))
+    cores = np.zeros(levels.shape, bool)
+    for level in range(int(levels.max()) - instances.RISE + 1):
+        pieces, count = ndimage.label(levels >= level)
+        for piece in range(1, count + 1):
+            here = pieces == piece
+            if levels[here].max() == level + instances.RISE:
+                cores |= here
+    return cores
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1, 2, 4])
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("prominence", [0.1, 0.25, 0.4])
+def test_cores_are_those_of_the_definition(sigma, threshold, prominence):
+    field = ndimage.gaussian_filter(np.random.default_rng(int(sigma * 10)).random((40, 50)), sigma)
+    landscape = ((field - field.min()) / np.ptp(field)).astype(np.float32)
+    inside = landscape > threshold
+    expected = find_cores_level_by_level(landscape, inside, prominence)
+    np.testing.assert_array_equal(instances.find_cores(landscape, inside, prominence), expected)
+
+
+@pytest.mark.parametrize("rows", [1, 511, 512, 513, 1030])
+def test_smoothing_in_strips_is_smoothing_at_once(rows):
+    heights = np.random.default_rng(0).random((rows, 40), np.float32)
+    np.testing.assert_array_equal(instances.smooth(heights), ndimage.gaussian_filter(heights, 1.5))

@@ -5,6 +5,8 @@ from napari_unet.core.base.params import OUTPUT_MAPS, AugmentParams
 from napari_unet.core.cells.targets import reviewed_weights
 from napari_unet.core.learning.sampling import Sampler, TrainingImage
 
+STILL = {"elastic_std": 0, "rotate": False, "zoom": 1, "contrast": 0, "shading": 0, "blur": 0, "noise": 0}
+
 
 def make_image(seed=0, reviewed=None, size=80):
     rng = np.random.default_rng(seed)
@@ -101,3 +103,33 @@ def test_resizing_keeps_cells_and_mask_in_place():
     np.testing.assert_array_equal(half.labels, image.labels[1::2, 1::2])
     np.testing.assert_array_equal(half.reviewed, half.labels > 0)
     assert image.resized(1) is image
+
+
+def test_a_cell_that_a_tile_cuts_off_teaches_its_true_distances():
+    labels = np.zeros((200, 200), np.int32)
+    labels[20:180, 20:180] = 1
+    image = TrainingImage(np.zeros((200, 200, 1), np.float32), labels)
+    still = AugmentParams(elastic_std=0, rotate=False, zoom=1)
+    targets = make_sampler([image], augment=still, batch=40).draw(0).targets[..., 2]
+    # Seen in tiles of 48 px, few of which hold the middle, the highest distance is that of the whole cell.
+    assert targets.max() <= 1
+    assert sum(tile.max() < 0.95 for tile in targets) > 10
+
+
+def test_restyled_tiles_show_the_same_cells_in_another_look():
+    image = make_image()
+    still = STILL
+    plain = make_sampler([image], augment=AugmentParams(**still), batch=8).draw(0)
+    restyled = make_sampler([image], augment=AugmentParams(**still, restyle=1), batch=8).draw(0)
+    assert not np.allclose(plain.inputs, restyled.inputs)
+    assert restyled.targets.any()
+
+
+def test_reviewed_and_rehearsed_images_are_never_restyled():
+    reviewed = make_image(reviewed=np.ones((80, 80), bool))
+    options = STILL
+    plain, restyled = (
+        make_sampler([reviewed], augment=AugmentParams(**options, restyle=share), batch=4).draw(0)
+        for share in (0, 1)
+    )
+    np.testing.assert_array_equal(plain.inputs, restyled.inputs)
