@@ -34,7 +34,6 @@ from napari_unet.jobs.large import LargeRun, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.region_jobs import estimate_job, segment_large_job, segment_view_job
 from napari_unet.jobs.train import software_versions
-from napari_unet.jobs.view import Sight, sight_of
 from napari_unet.models.library import verify_model
 from napari_unet.models.registry import DEFAULT_MODEL
 
@@ -284,18 +283,18 @@ def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> di
     start = perf_counter()
     model = resolve_model(request.pop("model"), request.pop("views", None))
     doubts: list[Doubts] = []
-    sights: list[Sight] = []
+    scales: list[float] = []
     notes: list[str] = []
 
     def look(number: int, model: Model, prediction: Prediction) -> None:
         doubts.append(model.measure_doubts(prediction, number))
-        sights.append(sight_of(prediction))
+        scales.append(prediction.scale)
 
     labels = _segment(model=model, report=obey(report, cancelled), warn=notes.append, look=look, **request)
     return {
         "labels": labels,
         "doubts": Doubts.join(doubts),
-        "sights": sights,
+        "scales": scales,
         "seconds": perf_counter() - start,
         "model": model.sha256,
         "notes": notes,

@@ -294,8 +294,8 @@ class Session:
 
         def done(result: dict[str, Any]) -> None:
             doubts = part.merge_doubts(image.grid, image.doubts, result)
-            seen = zip(part.list_planes(image.grid), result.get("sights", ()), strict=False)
-            image.sights |= {(str(model), channel, index): sight for index, sight in seen}
+            seen = zip(part.list_planes(image.grid), result.get("scales", ()), strict=False)
+            image.scales |= {(str(model), channel, index): scale for index, scale in seen}
 
             def merge(review: Review | None) -> Review:
                 return part.merge(image.grid, review, result)
