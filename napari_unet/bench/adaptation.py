@@ -67,7 +67,7 @@ class Adaptation(BaseModel):
     cpu_seconds: float = Field(0.0, description="Of that process, all threads, up to the same moment.")
     steps: int = 0
     accepted: bool | None = None
-    reason: str = ""
+    verdict: str = ""
     val: Scores = Field(description="On the val images.")
     old: Scores = Field(description="On val images of a data set that the parent knows.")
 
@@ -148,7 +148,7 @@ def measure_adaptation(
             "cpu_seconds": process_time(),
             "steps": len(result.history),
             "accepted": result.accepted,
-            "reason": result.reason,
+            "verdict": str(result.verdict),
         }
     report(Progress(1.0, "Scoring on val images"))
     return Adaptation(

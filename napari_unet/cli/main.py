@@ -33,10 +33,11 @@ from napari_unet.cli.console import (
 )
 from napari_unet.cli.export import export
 from napari_unet.cli.models import models_app
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import PRESETS, FineTuneParams, TrainParams
 from napari_unet.core.base.progress import Progress
 from napari_unet.models.registry import DEFAULT_MODEL
+from napari_unet.session.judgement import explain_known, explain_verdict
 
 app = typer.Typer(
     add_completion=False,
@@ -166,6 +167,9 @@ def fine_tune(
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Learn even if the labels do not seem to fit the images.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
@@ -179,27 +183,34 @@ def fine_tune(
     pairs = match_by_stem(images, labels, reviewed)
     files = [read_image(pair.image) for pair in pairs]
     masks = None if reviewed is None else [read_labels(pair.reviewed) for pair in pairs if pair.reviewed]
-    result = tune(
-        model_path,
-        [file.data for file in files],
-        [read_labels(pair.labels) for pair in pairs],
-        reviewed=masks,
-        steps=steps,
-        seconds=seconds,
-        seed=seed,
-        axes=[axes or file.axes for file in files],
-        channel=channel,
-        pixel_size=pixel_size or files[0].pixel_size,
-        name=output.stem,
-        progress=report,
-    )
+    try:
+        result = tune(
+            model_path,
+            [file.data for file in files],
+            [read_labels(pair.labels) for pair in pairs],
+            reviewed=masks,
+            steps=steps,
+            seconds=seconds,
+            seed=seed,
+            axes=[axes or file.axes for file in files],
+            channel=channel,
+            pixel_size=[pixel_size or file.pixel_size for file in files],
+            name=output.stem,
+            names=[pair.image.name for pair in pairs],
+            anyway=anyway,
+            progress=report,
+        )
+    except DoubtfulError as doubt:
+        raise InputError(f"{doubt} Or add --anyway to learn from them all the same.") from doubt
     result.model.save(output)
-    say(result.reason)
+    reason = explain_verdict(result.verdict, result.before, result.after, result.share)
+    say(" ".join(filter(None, (reason, explain_known(result.known_before, result.known_after)))))
     print_result(
         {
             "model": str(output),
             "accepted": result.accepted,
-            "reason": result.reason,
+            "verdict": str(result.verdict),
+            "reason": reason,
             "before": summarise(result.before),
             "after": summarise(result.after),
             "steps": len(result.history),

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unet.core.base.arrays import as_labels
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.base.progress import IsCancelled, Progress, Report
 from napari_unet.core.cells.link import link_cells
@@ -154,21 +154,30 @@ def fine_tune(
     progress: Report | None = None,
     axes: str | Sequence[str] | None = None,
     channel: Channels = None,
-    pixel_size: float | None = None,
+    pixel_size: float | Sequence[float | None] | None = None,
     name: str | None = None,
+    names: Sequence[str] = (),
+    seen_at: Sequence[float | None] = (),
     started: float | None = None,
     next_planes: Sequence[tuple[int, ...]] = (),
     hashes: Sequence[str] | None = None,
+    anyway: bool = False,
+    examine: bool = True,
+    params: FineTuneParams | None = None,
 ) -> FineTuneResult:
     """Fine-tune ``model`` on corrected ``labels`` of ``images`` and compare the result with it.
 
     Each image may have any axes; its labels, and the ``reviewed`` mask that says which pixels may teach
     (all if None), have the image's spatial and time axes. Part of the corrections is held out for the
-    comparison unless ``validation`` (images, labels) is given. ``steps`` fixes the number of weight
-    updates; without it the work ends ``seconds`` (60) after ``started`` (perf_counter; now if None), early
-    enough to segment planes of the shapes ``next_planes``. The model given is never changed. The new
-    model's card names the images by ``hashes``, one each, which are computed if None.
-    InputError if shapes do not fit or nothing usable was reviewed.
+    comparison unless ``validation`` (images, labels) is given. ``pixel_size`` is in µm, of all images or of
+    each. ``steps`` fixes the number of weight updates; without it the work ends ``seconds`` (60) after
+    ``started`` (perf_counter; now if None), early enough to segment planes of the shapes ``next_planes``;
+    ``params`` has the rest that can be tuned. The model given is never changed. The new model's card names
+    the images by ``hashes``, one each, which are computed if None; ``names`` are for messages, ``seen_at``
+    are the scales at which the old model saw them when they were segmented, where that is known. Afterwards
+    both models are tried on scenes that the old one knows, unless not to ``examine`` is asked for.
+    InputError if shapes do not fit or nothing usable was reviewed; DoubtfulError, unless ``anyway``, if the
+    labels do not seem to belong to the images.
     """
     from napari_unet.nn.learn.fine_tune import fine_tune_planes
 
@@ -179,25 +188,46 @@ def fine_tune(
     masks = [None] * len(pixels) if reviewed is None else _as_list(reviewed)
     every_axes = [axes] * len(pixels) if axes is None or isinstance(axes, str) else list(axes)
     _check_counts(len(pixels), len(truth), len(masks), len(every_axes))
+    sizes = list(pixel_size) if isinstance(pixel_size, Sequence) else [pixel_size] * len(pixels)
+    called = list(names) or [""] * len(pixels)
+    scales = list(seen_at) or [None] * len(pixels)
     planes: list[CorrectedPlane] = []
-    for image, target, mask, letters in zip(pixels, truth, masks, every_axes, strict=True):
-        planes += _corrected_planes(image, target, mask, letters, channel, parent)
+    for image, target, mask, letters, size, scale, title in zip(
+        pixels, truth, masks, every_axes, sizes, scales, called, strict=True
+    ):
+        found = _corrected_planes(image, target, mask, letters, channel, parent)
+        planes += [replace(plane, pixel_size=size, seen_at=scale, name=title) for plane in found]
     held: list[CorrectedPlane] = []
     for image, target in zip(*(_as_list(part) for part in validation or ([], [])), strict=True):
-        held += _corrected_planes(image, target, None, None, channel, parent)
+        found = _corrected_planes(image, target, None, None, channel, parent)
+        held += [replace(plane, pixel_size=sizes[0]) for plane in found]
     given = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
     result = fine_tune_planes(
         parent,
         planes,
-        FineTuneParams(**given, seed=seed),
+        (params or FineTuneParams()).model_copy(update={**given, "seed": seed}),
         name=name or f"{parent.card.name}-tuned",
-        pixel_size=pixel_size,
         validation=held,
         next_planes=next_planes,
         report=report,
         started=started,
+        anyway=anyway,
     )
+    if examine:
+        report(Progress(1.0, "Looking at what the new model still knows"))
+        result = examine_result(result, parent)
     return _sign(result, [hash_image(image) for image in pixels] if hashes is None else hashes)
+
+
+def examine_result(result: FineTuneResult, parent: Model) -> FineTuneResult:
+    """Return the result with what both models score on scenes that the parent knows, on the card as well."""
+    from napari_unet.nn.learn.rehearsal import measure_known
+
+    before, after = measure_known(parent, result.model)
+    card = result.model.card
+    scores = {**card.scores, "known": {"before": before, "after": after}}
+    model = replace(result.model, card=card.model_copy(update={"scores": scores}))
+    return replace(result, model=model, known_before=before, known_after=after)
 
 
 def _sign(result: FineTuneResult, hashes: Sequence[str]) -> FineTuneResult:
@@ -308,28 +338,50 @@ def _verify_job(request: Request, _report: Report, _cancelled: IsCancelled) -> d
 def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     output = Path(request.pop("output"))
     start = perf_counter() - max(time() - request.pop("pressed", time()), 0.0)
-    result = fine_tune(**request, name=output.stem, progress=obey(report, cancelled), started=start)
+    try:
+        result = fine_tune(
+            **request, name=output.stem, progress=obey(report, cancelled), started=start, examine=False
+        )
+    except DoubtfulError as doubt:  # not an end: the user may want to go on
+        return {"doubt": str(doubt)}
     result.model.save(output)
     return {
         "before": result.before.model_dump() if result.before else None,
         "after": result.after.model_dump() if result.after else None,
-        "accepted": result.accepted,
-        "reason": result.reason,
+        "verdict": str(result.verdict),
+        "share": result.share,
         "history": result.history,
         "output": str(output),
         "seconds": perf_counter() - start,
         "cpu_seconds": result.cpu_seconds,
         "step_seconds": result.step_seconds,
         "learning_seconds": result.learning_seconds,
-        "known_before": result.known_before,
-        "known_after": result.known_after,
     }
+
+
+def _prepare_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    """Do what a fine-tuning of a model begins with, so that it need not be waited for."""
+    from napari_unet.nn.learn.rehearsal import prepare
+
+    prepare(resolve_model(request["model"]), obey(report, cancelled))
+    return {}
+
+
+def _examine_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    """Try two models on scenes that the first one knows: nobody waits for it."""
+    from napari_unet.nn.learn.rehearsal import measure_known
+
+    models = resolve_model(request["parent"]), resolve_model(request["child"])
+    before, after = measure_known(*models, obey(report, cancelled))
+    return {"known_before": before, "known_after": after}
 
 
 JOBS: dict[str, Callable[[Request, Report, IsCancelled], Any]] = {
     "warm_up": _warm_up_job,
     "segment": _segment_job,
     "fine_tune": _fine_tune_job,
+    "prepare": _prepare_job,
+    "examine": _examine_job,
     "verify": _verify_job,
     "segment_view": segment_view_job,
     "segment_large": segment_large_job,

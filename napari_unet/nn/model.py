@@ -184,14 +184,18 @@ class Model:
         image: Float32,
         *,
         pixel_size: float | None = None,
+        scale: float | None = None,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> Prediction:
         """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
 
+        It sees the plane at ``scale``, where that is known.
         Pixel sizes say at which scale a network has to see the image, or it looks for it. Where they are far
         apart, the cells that it finds have to be of a size that it has learnt: if they are not, and are when
         it looks for the scale itself, that result stands.
         """
+        if scale is not None:
+            return self._predict(image, scale, on_tile)
         first = self._predict(image, self.card.image_scale(pixel_size), on_tile)
         return self._check_scale(image, first, pixel_size, on_tile)
 

@@ -6,7 +6,7 @@ its own or in the worker process, and comes back through `post`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -33,6 +33,7 @@ from napari_unet.store.project import Project
 from napari_unet.worker.job import Job
 from napari_unet.worker.worker import Worker
 
+_PATIENCE = 60.0  # s, that a job which nobody waits for has to stop in
 _COLLECTING = "Collecting your corrections"
 
 
@@ -49,7 +50,7 @@ class Session:
         self.worker = worker
         self.runner = Runner(post, post_gently or post)
         self.images = OpenImages(project, self.runner)
-        self.teachers = Teachers(project, self.runner, self.images)
+        self.teachers = Teachers(project, self.runner, self.images, self._list_taught)
         self.regions = Regions(
             project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
         )
@@ -58,6 +59,10 @@ class Session:
         self.model: Path | None = None
         self.views = 1
         self.trial: Trial | None = None
+        self.doubted = False
+        self._waiting: Job | None = None
+        self._prepared: Path | None = None
+        self.images.measured.connect(self._prepare)
         self.pace: Pace | None = None
         self.warm = False
         self.closed = False
@@ -144,6 +149,7 @@ class Session:
             self._open(source, fill)
 
     def _open(self, source: Source, then: Callable[[Run, OpenImage], object]) -> None:
+        self._make_way()
         run = self.runner.begin(Activity.SEGMENTING, f"Opening '{source.name}'")
         self.images.open(source, lambda image: then(run, image), run)
 
@@ -155,41 +161,94 @@ class Session:
         seconds: float | None = None,
         steps: int | None = None,
         seed: int = 0,
+        anyway: bool = False,
     ) -> None:
-        """Learn from all corrections of the project, in the worker, then use the new model on image `key`.
+        """Learn from the corrections, in the worker, then use the new model on image `key`.
 
-        The result is a `trial`, until `keep` or `roll_back`.
+        The result is a `trial`, until `keep` or `roll_back`. Where the labels do not seem to belong to the
+        images nothing is learnt, unless `anyway`; it is said, and `doubted` until the next press.
         """
         if self.run is not None or self.model is None:
             return
+        self.doubted = False
+        self._make_way()
         self.images.flushing.emit()
         self._settle_trial()
         run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
         image, opened, model = self.images[key], list(self.images.values()), self.model
         assert model is not None
         name = name_model(model.stem, {entry.path.stem for entry in self.models})
+        taught, left_out = self._list_taught(), list[str]()
 
         def order() -> Job:
-            corrections = gather_corrections(self.project, image, opened, channel)
+            corrections = gather_corrections(
+                self.project, image, opened, channel, model=str(model), taught=taught
+            )
+            left_out.extend(corrections.left_out)
             output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
             limits = {
-                **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed},
+                **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed, "anyway": anyway},
                 "next_planes": image.next_shapes() * self.views,
             }
             return self.worker.submit(
-                "fine_tune", model=str(model), output=str(output), **limits, **corrections
+                "fine_tune", model=str(model), output=str(output), **limits, **corrections.request
             )
 
         def done(result: dict[str, Any]) -> None:
-            self.trial = Trial(key, channel, model, Path(result["output"]), result)
+            if doubt := result.get("doubt"):
+                self.doubted = True
+                self.runner.end(run)
+                self.runner.refuse(f"{doubt} Or press Learn anyway.")
+                return
+            self.trial = Trial(key, channel, model, Path(result["output"]), result, left_out)
             self.pace = Pace.of(result, monotonic() - start) or self.pace
             if self.trial.accepted:
                 self._segment(run, image, channel, image.segmented_part())
             else:
                 self.runner.end(run)
-                self.runner.say(f"{self.trial.reason} Correct some more cells and try again.")
+                self.runner.say(self.trial.reason)
+                self._examine(self.trial)
 
         self.runner.submit(run, order, done)
+
+    def _examine(self, trial: Trial) -> None:
+        """Find out, while nobody waits, what the new model has forgotten of what the old one knows."""
+
+        def done(result: dict[str, Any]) -> None:
+            trial.result |= result
+            self.changed.emit()
+
+        if not trial.known:
+            self._do_when_idle("examine", done, parent=str(trial.parent), child=str(trial.model))
+
+    def _prepare(self) -> None:
+        """Do beforehand, once there are corrections, what a fine-tuning begins with."""
+        model = self.model
+        if model is None or model == self._prepared or self.run is not None or self.trial is not None:
+            return
+        if any(image.has_corrections for image in self.images.values()):
+            self._prepared = model
+            self._do_when_idle("prepare", lambda result: None, model=str(model))
+
+    def _do_when_idle(self, name: str, done: Callable[[dict[str, Any]], object], **request: str) -> None:
+        """Let the worker do a job that nobody waits for, until the user asks for something."""
+
+        def order() -> Job:
+            self._waiting = self.worker.submit(name, **request)
+            return self._waiting
+
+        self.runner.submit_quietly(order, done)
+
+    def _make_way(self) -> None:
+        """Let the worker go on with what the user asks for."""
+        if self._waiting is not None:
+            self._waiting.cancel(_PATIENCE)
+        self._waiting = None
+
+    def _list_taught(self) -> Collection[str]:
+        """Return the hashes of the images that taught the model which was chosen."""
+        entry = self.model_entry
+        return set(entry.card.training.get("image_sha256", ())) if entry is not None else ()
 
     def keep(self) -> None:
         """Keep the model on trial: it becomes one of the project's models and the one in use."""
@@ -266,7 +325,7 @@ class Session:
 
     def _settle_trial(self) -> None:
         """Decide for the user who goes on without deciding: what proved itself stays, what did not goes."""
-        if self.trial is not None and self.trial.accepted:
+        if self.trial is not None and self.trial.verdict.is_proven:
             self.keep()
         elif self.trial is not None:
             self.roll_back()
@@ -304,6 +363,7 @@ class Session:
                 image.doubts = doubts
                 if old is not None and (trial := self._trial_of(image, model)) is not None:
                     trial.note(old, image.snapshot())
+                    self._examine(trial)
 
             def describe() -> str:
                 if (trial := self._trial_of(image, model)) is not None:

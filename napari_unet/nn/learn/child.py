@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.params import FineTuneParams, InstanceParams
+from napari_unet.core.base.params import MOST_ENLARGED, MOST_SHRUNK, FineTuneParams, InstanceParams
 from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.image.scale import (
     MOST_ENLARGED,
@@ -29,10 +29,14 @@ _SPLITTING = {"prominence", "blend"}
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A corrected image, or a part of one, as the user sees it, with its pixel size in µm, if known."""
+    """A corrected image, or a part of one, as the user sees it, with its pixel size in µm, if known.
+
+    ``seen_at`` is the scale at which the old model saw the image when the user segmented it, if known.
+    """
 
     image: TrainingImage
     pixel_size: float | None = None
+    seen_at: float | None = None
 
     @property
     def reviewed(self) -> NDArray[np.bool_]:

@@ -39,13 +39,15 @@ _SIDE_JOBS = 512 * 512  # px that could be predicted while the new network is co
 class CorrectedPlane:
     """A raw plane (Y, X, C) with corrected labels (Y, X) and the pixels that the user reviewed (Y, X).
 
-    ``pixel_size`` is in µm, None where it is not known; ``name`` is for messages.
+    ``pixel_size`` is in µm, and ``seen_at`` is the scale at which the old model saw the image when the user
+    segmented it, each None where it is not known; ``name`` is for messages.
     """
 
     plane: NDArray[np.generic]
     labels: NDArray[np.int32]
     reviewed: NDArray[np.bool_]
     pixel_size: float | None = None
+    seen_at: float | None = None
     name: str = ""
 
 
@@ -169,7 +171,7 @@ def _hold_out(
 
 def _cut(planes: Sequence[CorrectedPlane]) -> list[Piece]:
     return [
-        Piece(part, p.pixel_size)
+        Piece(part, p.pixel_size, p.seen_at)
         for p in planes
         for part in cut_pieces(TrainingImage(normalise(p.plane), p.labels, p.reviewed))
     ]

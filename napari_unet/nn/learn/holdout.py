@@ -38,7 +38,7 @@ class Proof:
     @classmethod
     def of(cls, parent: Model, pieces: Sequence[Piece], on_tile: OnTile = _ignore) -> Proof:
         """Let the old model look at all images."""
-        return cls(pieces, [find_cells(parent, piece, on_tile) for piece in pieces])
+        return cls(pieces, [find_cells(parent, piece, on_tile, piece.seen_at) for piece in pieces])
 
     def find(self, model: Model, on_tile: OnTile = _ignore) -> list[Labels]:
         """Return what a model finds in the images, as it would in the user's hands."""
@@ -66,7 +66,7 @@ def put_aside(
     found: dict[int, Labels] = {}
     start, cells = perf_counter(), 0
     for number in np.random.default_rng(params.seed).permutation(len(pieces))[:_MOST_IMAGES]:
-        found[int(number)] = find_cells(parent, pieces[number], on_tile)
+        found[int(number)] = find_cells(parent, pieces[number], on_tile, pieces[number].seen_at)
         cells += int(np.count_nonzero(np.unique(pieces[number].cells)))
         used = perf_counter() - start
         if used > allowance * (1 if cells >= _ENOUGH_CELLS else _MOST_DELAY):
@@ -84,9 +84,13 @@ def put_aside(
     return [_review(p, mask) for p, mask in zip(pieces, learn, strict=True) if mask.any()], proof
 
 
-def find_cells(model: Model, piece: Piece, on_tile: OnTile = _ignore) -> Labels:
-    """Return the cells (Y, X) that a model finds in an image when a user presses Segment."""
-    return model.predict(piece.image.image, pixel_size=piece.pixel_size, on_tile=on_tile).labels
+def find_cells(model: Model, piece: Piece, on_tile: OnTile = _ignore, scale: float | None = None) -> Labels:
+    """Return the cells (Y, X) that a model finds in an image when a user presses Segment.
+
+    ``scale`` is the one at which it saw the image when he did, if that is known.
+    """
+    image = piece.image.image
+    return model.predict(image, pixel_size=piece.pixel_size, scale=scale, on_tile=on_tile).labels
 
 
 def _review(piece: Piece, reviewed: NDArray[np.bool_]) -> Piece:
