@@ -12,8 +12,6 @@ from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.params import MOST_ENLARGED, MOST_SHRUNK, FineTuneParams, InstanceParams
 from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.image.scale import (
-    MOST_ENLARGED,
-    MOST_SHRUNK,
     Range,
     measure_diameters,
     measure_size_range,
