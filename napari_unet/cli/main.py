@@ -36,7 +36,7 @@ from napari_unet.cli.models import models_app
 from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import PRESETS, FineTuneParams, TrainParams
 from napari_unet.core.base.progress import Progress
-from napari_unet.models.registry import DEFAULT_MODEL
+from napari_unet.models.registry import AUTO, DEFAULT_MODEL
 from napari_unet.session.judgement import explain_known, explain_verdict
 
 app = typer.Typer(
@@ -78,7 +78,7 @@ def segment(
     output: Annotated[
         Path, typer.Option(help="Folder for the label images, <stem>.tif each, or .zarr for a large image.")
     ],
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = AUTO,
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
@@ -89,13 +89,14 @@ def segment(
     from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import list_images, read_image, stem_of, write_labels
     from napari_unet.io.zarr_write import count_cells
+    from napari_unet.jobs.choose_model import pick_model
     from napari_unet.jobs.large import is_large
     from napari_unet.jobs.segment import segment as segment_image
     from napari_unet.models.registry import find_model
 
     paths = list_images([str(path) for path in inputs])
     _check_stems(paths, output)
-    model_path = find_model(model)
+    model_path = model if model == AUTO else find_model(model)
     output.mkdir(parents=True, exist_ok=True)
     done, failed = [], []
     for path in paths:
@@ -106,9 +107,14 @@ def segment(
             grid = plan_planes(file.data.shape, letters)
             large = is_large(grid)
             target = output / f"{stem_of(path)}{'.zarr' if large else '.tif'}"
+            used, why = pick_model(
+                model_path, file.data, grid, channel=channel, pixel_size=size, report=report
+            )
+            if why:
+                _say_of(path, why)
             labels = segment_image(
                 file.data,
-                model_path,
+                used,
                 axes=letters,
                 channel=channel,
                 pixel_size=size,
@@ -126,7 +132,8 @@ def segment(
             failed.append({"image": str(path), "error": str(error)})
             continue
         cells = count_cells(labels)
-        done.append({"image": str(path), "labels": str(target), "cells": cells})
+        named = {"image": str(path), "labels": str(target), "cells": cells}
+        done.append({**named, "model": str(used)})
         say(f"{path.name}: {cells} cells -> {target}")
     if as_json:
         print(json.dumps({"segmented": done, "failed": failed}, indent=2))
@@ -160,7 +167,7 @@ def fine_tune(
     reviewed: Annotated[
         Path | None, typer.Option(help="Folder of masks: non-zero where the labels are known to be true.")
     ] = None,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = AUTO,
     steps: Annotated[int | None, option(FineTuneParams, "steps")] = None,
     seconds: Annotated[float, option(FineTuneParams, "seconds")] = FineTuneParams().seconds,
     seed: Annotated[int, option(FineTuneParams, "seed")] = 0,
@@ -173,15 +180,21 @@ def fine_tune(
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
+    from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import match_by_stem, read_image, read_labels
+    from napari_unet.jobs.choose_model import pick_model
     from napari_unet.jobs.segment import fine_tune as tune
     from napari_unet.models.registry import find_model
 
     if output.suffix != ".keras":
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
-    model_path = find_model(model)
     pairs = match_by_stem(images, labels, reviewed)
     files = [read_image(pair.image) for pair in pairs]
+    grid = plan_planes(files[0].data.shape, axes or files[0].axes)
+    look = {"channel": channel, "pixel_size": pixel_size or files[0].pixel_size, "report": report}
+    model_path, why = pick_model(model if model == AUTO else find_model(model), files[0].data, grid, **look)
+    if why:
+        say(why)
     masks = None if reviewed is None else [read_labels(pair.reviewed) for pair in pairs if pair.reviewed]
     try:
         result = tune(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float32
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.fit import LEAST_FIT, measure_fit
@@ -19,10 +19,12 @@ from napari_unet.core.image.blocks import Box, Shape
 from napari_unet.core.image.normalise import normalise
 from napari_unet.jobs.lazy_plane import open_plane, plane_shape
 from napari_unet.jobs.model_cache import check_channels, resolve_model
-from napari_unet.models.registry import find_models
+from napari_unet.models.registry import AUTO, find_models
 
 if TYPE_CHECKING:
     from napari_unet.nn.model import Model
+
+Float32 = NDArray[np.float32]
 
 _SIDE = 384  # px, of the sample
 _PLACES = 3  # along each side of the plane, among which the sample is chosen
@@ -50,14 +52,25 @@ class Choice:
         if self.finds_cells:
             return f"Model: {name}, which fits this image best of {count}."
         return (
-            f"No model seems to know such cells; {name} comes closest. Draw some cells and fine-tune, or choose "
-            "a model yourself."
+            f"No model seems to know such cells; {name} comes closest. Draw some cells and fine-tune, or "
+            "choose a model yourself."
         )
 
 
-def list_candidates() -> list[Path]:
+def pick_model(model: str | Path, image: Any, grid: PlaneGrid, **look: Any) -> tuple[str | Path, str]:
+    """Return a model, or for `AUTO` the one that fits an image best, and a sentence that says why.
+
+    ``look`` are the options of `choose_model`.
+    """
+    if model != AUTO:
+        return model, ""
+    choice = choose_model(image, grid, list_candidates(), **look)
+    return choice.model, choice.explain()
+
+
+def list_candidates(folders: Iterable[Path] = ()) -> list[Path]:
     """Return the files of the models among which is chosen: those that ship, and the newest of the others."""
-    entries = find_models()
+    entries = find_models(folders)
     own = [entry.path for entry in entries if not entry.bundled]
     own.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     bundled = [entry.path for entry in entries if entry.bundled]

@@ -24,18 +24,19 @@ from napari_unet.core.base.progress import IsCancelled, Progress, Report
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.cells.targets import number_cells
-from napari_unet.core.image.axes import Channels, plan_planes
+from napari_unet.core.image.axes import Channels, PlaneGrid, plan_planes
 from napari_unet.core.image.normalise import check_pixels, normalise
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import ignore_crumbs
 from napari_unet.io.hashing import hash_image
 from napari_unet.io.zarr_write import BLOCK
+from napari_unet.jobs.choose_model import Choice, choose_model, pick_model
 from napari_unet.jobs.large import LargeRun, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.region_jobs import estimate_job, segment_large_job, segment_view_job
 from napari_unet.jobs.train import software_versions
 from napari_unet.models.library import verify_model
-from napari_unet.models.registry import DEFAULT_MODEL
+from napari_unet.models.registry import AUTO
 
 if TYPE_CHECKING:
     from napari_unet.nn.learn.fine_tune import CorrectedPlane, FineTuneResult
@@ -52,7 +53,7 @@ def _ignore(progress: Progress) -> None:
 
 def segment(
     image: ArrayLike,
-    model: Model | str | Path = DEFAULT_MODEL,
+    model: Model | str | Path = AUTO,
     *,
     axes: str | None = None,
     channel: Channels = None,
@@ -65,6 +66,7 @@ def segment(
 ) -> Labels:
     """Return the cells of an image as int32 labels (0 is background) of the same spatial and time axes.
 
+    ``model`` is a name, a file or a loaded model; by default it is the one that fits the image best.
     ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
     (the first by default; RGB is turned to grey) or several, whose mean is looked at. ``pixel_size`` is in
     um; ``warn`` is given a sentence where it does not suit the model. With ``views``, up to 8, the network's
@@ -113,7 +115,12 @@ def _segment(
     if output is None:
         check_pixels(array)
     report(Progress(0.0, "Loading the model"))
-    loaded = resolve_model(model, views)
+    if not isinstance(model, str | Path):
+        loaded = resolve_model(model, views)
+    else:
+        name, why = pick_model(model, array, grid, channel=channel, pixel_size=pixel_size, report=report)
+        loaded = resolve_model(name, views)
+        logger.info("%s", why)
     channel = check_channels(grid, channel, loaded)
     if output is not None:
         run = LargeRun(
@@ -367,6 +374,18 @@ def _prepare_job(request: Request, report: Report, cancelled: IsCancelled) -> di
     return {}
 
 
+def _choose_job(request: Request, report: Report, cancelled: IsCancelled) -> Choice:
+    image = request["image"]
+    return choose_model(
+        image,
+        PlaneGrid(request["axes"], image.shape),
+        request["models"],
+        channel=request["channel"],
+        pixel_size=request["pixel_size"],
+        report=obey(report, cancelled),
+    )
+
+
 def _examine_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     """Try two models on scenes that the first one knows: nobody waits for it."""
     from napari_unet.nn.learn.rehearsal import measure_known
@@ -380,6 +399,7 @@ JOBS: dict[str, Callable[[Request, Report, IsCancelled], Any]] = {
     "warm_up": _warm_up_job,
     "segment": _segment_job,
     "fine_tune": _fine_tune_job,
+    "choose": _choose_job,
     "prepare": _prepare_job,
     "examine": _examine_job,
     "verify": _verify_job,

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,7 +48,8 @@ class OpenImage:
     and `features` follow it with some delay. `doubts` are the network's about its prediction, None where
     they are not known; `tour` leads from one doubtful place to the next. `problem` is a sentence about what
     could not be read. `scales` are those at which networks saw a plane, by model, channel and plane; `view`
-    is what was segmented last, where that was no whole plane.
+    is what was segmented last, where that was no whole plane. `model` is the one that was taken for it,
+    and `why`.
     """
 
     source: Source
@@ -70,6 +72,8 @@ class OpenImage:
     save_error: str = ""
     sources: list[Source] = field(default_factory=list)
     replacing: bool = False
+    model: Path | None = None
+    why: str = ""
     scales: dict[tuple[str, Channels, Index], float] = field(default_factory=dict)
     view: View | None = None
 

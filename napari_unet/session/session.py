@@ -17,7 +17,8 @@ from napari_unet.core.image.blocks import Box
 from napari_unet.core.review.rebase import rebase
 from napari_unet.core.review.relabel import cut_review, restore_review
 from napari_unet.core.review.review import Review
-from napari_unet.models.registry import DEFAULT_MODEL, ModelEntry, find_models
+from napari_unet.jobs.choose_model import Choice, list_candidates
+from napari_unet.models.registry import AUTO, DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.background import Post
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
@@ -57,6 +58,7 @@ class Session:
         self.changed = self.runner.changed
         self.models: list[ModelEntry] = []
         self.model: Path | None = None
+        self.auto = True
         self.views = 1
         self.trial: Trial | None = None
         self.doubted = False
@@ -118,9 +120,23 @@ class Session:
             self.model = next(iter(default or paths), None)
         self.changed.emit()
 
+    @property
+    def chosen(self) -> str | Path:
+        """What the user has chosen: a model, or `AUTO`."""
+        return AUTO if self.auto or self.model is None else self.model
+
+    def choose(self, chosen: str | Path) -> None:
+        """Use another model from now on, or for `AUTO` the one that fits each image best."""
+        if chosen != AUTO:
+            self.use_model(Path(chosen))
+        elif not self.auto:
+            self.auto = True
+            self.changed.emit()
+
     def use_model(self, path: Path) -> None:
         """Use another model from now on."""
-        if path != self.model:
+        if self.auto or path != self.model:
+            self.auto = False
             self.model = path
             self._warm_up()
             self.changed.emit()
@@ -175,7 +191,10 @@ class Session:
         self.images.flushing.emit()
         self._settle_trial()
         run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
-        image, opened, model = self.images[key], list(self.images.values()), self.model
+        image, opened = self.images[key], list(self.images.values())
+        if self.auto and image.model is not None:
+            self.model = image.model
+        model = self.model
         assert model is not None
         name = name_model(model.stem, {entry.path.stem for entry in self.models})
         taught, left_out = self._list_taught(), list[str]()
@@ -266,6 +285,8 @@ class Session:
         self.refresh_models()
         self._warm_up()
         image = self.images.get(trial.key)
+        if image is not None:
+            image.model, image.why = path, ""
         if trial.start is None and image is not None:
             run = self.runner.begin(Activity.SEGMENTING, "Segmenting with the new model")
             self._segment(run, image, trial.channel, image.segmented_part())
@@ -331,8 +352,40 @@ class Session:
             self.roll_back()
 
     def _segment(self, run: Run, image: OpenImage, channel: Channels, part: Part) -> None:
-        """Segment a part of an image with the model in use."""
-        model = self.model_in_use
+        """Segment a part of an image with the model in use, or with one that is chosen for it first."""
+        on_trial = self.trial is not None and self.trial.accepted
+        if not self.auto or on_trial or image.is_large:
+            self._segment_with(self.model_in_use, run, image, channel, part)
+        elif image.model is not None:
+            self.model = image.model
+            self._segment_with(self.model, run, image, channel, part)
+        else:
+            self._take_model(
+                run, image, channel, lambda path: self._segment_with(path, run, image, channel, part)
+            )
+
+    def _take_model(
+        self, run: Run, image: OpenImage, channel: Channels, then: Callable[[Path], object]
+    ) -> None:
+        """Let all models look at an image and take the one that fits it best."""
+        models = list_candidates([self.project.models_folder])
+
+        def order() -> Job:
+            indices = list(image.grid.indices())
+            pixels, axes = image.read_planes([indices[len(indices) // 2]])
+            look = {"channel": channel, "pixel_size": image.pixel_size}
+            return self.worker.submit("choose", image=pixels, axes=axes, models=models, **look)
+
+        def done(choice: Choice) -> None:
+            image.model = self.model = choice.model
+            image.why = choice.explain()
+            then(choice.model)
+
+        self.runner.submit(run, order, done)
+
+    def _segment_with(
+        self, model: Path | None, run: Run, image: OpenImage, channel: Channels, part: Part
+    ) -> None:
         if image.is_large:
             self.runner.end(run)
             self.runner.refuse(f"'{image.name}' is large: choose what of it to segment, then press Segment.")
@@ -368,7 +421,8 @@ class Session:
             def describe() -> str:
                 if (trial := self._trial_of(image, model)) is not None:
                     return trial.reason
-                return part.describe(image.counts.cells if image.counts else 0, result)
+                said = part.describe(image.counts.cells if image.counts else 0, result)
+                return f"{said} {image.why}" if self.auto and image.why else said
 
             self.images.replace_review(
                 run, image, merge, model=model.stem, adopted=adopted, describe=describe

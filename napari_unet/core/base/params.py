@@ -330,14 +330,20 @@ class TrainParams(Params):
 
 
 class Effort(NamedTuple):
-    """How long to learn, as a choice: its name, and the seconds from the press to the new labels."""
+    """How long to learn, as a choice: its name, and the seconds from the press to the new labels.
+
+    With ``steps`` there are so many weight updates, however long they take.
+    """
 
     title: str
     seconds: float
+    steps: int | None = None
 
     @property
     def duration(self) -> str:
-        """The time in words."""
+        """The time in words, or the number of steps."""
+        if self.steps is not None:
+            return f"{self.steps} steps"
         minutes = round(self.seconds / 60)
         return f"about {minutes} min" if minutes else f"about {self.seconds:.0f} s"
 
