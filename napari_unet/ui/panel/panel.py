@@ -110,9 +110,13 @@ class UNetPanel(QWidget):
         image, effort = self.image, self.step3.chosen_effort
         if image is not None and self.step3.fine_tune.isEnabled():
             self.step3.plot.clear()
-            limits = {"seconds": effort.seconds, "steps": effort.steps}
-            channel = self.step1.channel_number
-            self.session.fine_tune(image.key, channel=channel, anyway=anyway, **limits)
+            self.session.fine_tune(
+                image.key,
+                channel=self.step1.channel_number,
+                seconds=effort.seconds,
+                steps=effort.steps,
+                anyway=anyway,
+            )
 
     def open_files(self) -> None:
         """Ask for image files and show them."""
