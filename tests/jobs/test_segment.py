@@ -248,7 +248,11 @@ def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp
         "output": str(output),
     }
     result = JOBS["fine_tune"](request, reports.append, go_on)
-    assert result["reason"]
+    assert result["verdict"]
+    prepared = JOBS["prepare"]({"model": str(tiny_model)}, ignore, go_on)
+    assert prepared == {}
+    known = JOBS["examine"]({"parent": str(tiny_model), "child": str(output)}, ignore, go_on)
+    assert set(known) == {"known_before", "known_after"}
     assert [p.values["step"] for p in reports if "loss" in p.values] == [1, 2, 3]
     assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
 

@@ -62,7 +62,7 @@ class Window:
 
     def use_model(self, stem: str) -> None:
         model = self.panel.step1.model
-        row = next(row for row in range(model.count()) if model.itemData(row).stem == stem)
+        row = next(row for row in range(model.count()) if Path(model.itemData(row)).stem == stem)
         model.setCurrentIndex(row)
         model.activated.emit(row)
 

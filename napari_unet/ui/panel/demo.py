@@ -27,6 +27,7 @@ from skimage import measure
 from napari_unet.core.base.params import Effort
 from napari_unet.core.cells.metrics import Scores, evaluate
 from napari_unet.io.files import read_labels, sample_path, write_labels
+from napari_unet.models.registry import BUNDLED, DEFAULT_MODEL, find_model
 from napari_unet.store.project import Project
 from napari_unet.ui.canvas.layers import visible_box
 from napari_unet.ui.panel.panel import UNetPanel
@@ -263,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where screenshots, labels and scores go")
     parser.add_argument("--steps", type=int, default=STEPS, help="of learning, however long they take")
-    parser.add_argument("--model", type=Path, help="a model file to begin with")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="the model to begin with, or a file of one")
     options = parser.parse_args(arguments)
     import napari
 
@@ -273,11 +274,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     project = Project.open(folder / "project")
     viewer = napari.Viewer(show=False)
     panel = UNetPanel(viewer, project=project, worker=Worker(log=folder / "worker.log"))
-    if options.model is not None:
-        path = project.models_folder / options.model.name
-        shutil.copy(options.model, path)
+    model = find_model(options.model)
+    if model.parent != BUNDLED:
+        model = Path(shutil.copy(model, project.models_folder / model.name))
         panel.session.refresh_models()
-        panel.session.use_model(path)
+    panel.session.use_model(model)  # not the one that fits best, to which nothing can be taught here
     viewer.window.add_dock_widget(panel, name="U-Net", area="right")
     viewer.window.resize(1400, 900)
     viewer.window.show()
