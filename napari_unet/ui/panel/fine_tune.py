@@ -151,10 +151,11 @@ class FineTuneStep(QGroupBox):
             decision.addWidget(button)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        shown = (self.images, self.fine_tune, self.anyway, self.reason, self.plot, self.scores, self.known)
+        shown = (self.images, self.fine_tune, self.anyway, self.reason, self.plot, self.scores)
         for widget in shown:
             layout.addWidget(widget)
         layout.addLayout(decision)
+        layout.addWidget(self.known)  # comes later, and must not push the buttons away
 
 
 class ScoreTable(QTableWidget):
