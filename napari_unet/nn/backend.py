@@ -93,7 +93,7 @@ _chosen_policies: list[str] = []
 
 
 def use_policy(policy: str) -> None:
-    """Let networks that are built or loaded from now on have a dtype policy, or "fastest": the one that is."""
+    """Give networks that are built or loaded from now on a dtype policy, or the one that is "fastest"."""
     _chosen_policies[:] = [] if policy == "fastest" else [policy]
 
 
