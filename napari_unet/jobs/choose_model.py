@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Float32 = NDArray[np.float32]
 
-_SIDE = 384  # px, of the sample
+SIDE = 384
+"""Side of the sample, px."""
 _PLACES = 3  # along each side of the plane, among which the sample is chosen
 _SHRUNK = 0.88  # the scale of one look, compared with the other
 _MOST_MODELS = 8
@@ -131,7 +132,7 @@ def _take_sample(image: Any, grid: PlaneGrid, index: tuple[int, ...], channel: C
 def _list_boxes(shape: Shape) -> list[Box]:
     sides = []
     for size in shape:
-        side = min(size, _SIDE)
+        side = min(size, SIDE)
         starts = np.unique(np.linspace(0, size - side, _PLACES).round().astype(int))
         sides.append([(int(start), int(start) + side) for start in starts])
     return [(rows, columns) for rows in sides[0] for columns in sides[1]]
