@@ -83,7 +83,7 @@ def half(pool: Pool, chosen: Sequence[int], _rng: np.random.Generator) -> list[C
 
 
 def unsteady(amount: float) -> Draw:
-    """Return what draws cells with contours that are about ``amount`` px off, here inside and there outside."""
+    """Return what draws cells with contours that are about ``amount`` px off, inside here, outside there."""
 
     def draw(pool: Pool, chosen: Sequence[int], rng: np.random.Generator) -> list[Correction]:
         return [_whole(plane, shake(labels, amount, rng)) for plane, labels in (pool[n] for n in chosen)]

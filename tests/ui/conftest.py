@@ -121,7 +121,8 @@ def no_garbage() -> Iterator[None]:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     project = Project.open(tmp_path / "project")
-    for stem in ("nuclei", "deadly", "failing", "patient", "refusing", "worse"):
+    judged = ("worse", "unchanged", "untested", "doubting")
+    for stem in ("nuclei", "deadly", "failing", "patient", "refusing", *judged):
         write_model(project.models_folder / f"{stem}.keras")
     return project
 
