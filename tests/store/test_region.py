@@ -363,7 +363,7 @@ def test_corrections_of_a_region_teach_in_a_later_session(
     image.writer.close()
     other = opened(scene[:50, :50].copy(), id="2", pixel_size=0.25)
     other.review = Review.of(np.zeros((50, 50), np.int32))
-    request = gather_corrections(project, other, [other], None)
+    request = gather_corrections(project, other, [other], None).request
     np.testing.assert_array_equal(request["images"][0], pixels)
     assert request["reviewed"][0].sum() == 45 * 45
 
