@@ -132,7 +132,7 @@ def test_the_channels_looked_at_are_remembered_and_teach(open_again, project):
     correct(first)
     first.review = first.record.load_review()
     image.writer.close()
-    request = gather_corrections(project, first, [first, image], None)
+    request = gather_corrections(project, first, [first, image], None).request
     combined = image.grid.plane(DATA, (), (0, 2))[..., 0]
     np.testing.assert_array_equal(request["images"][1], combined)
 
