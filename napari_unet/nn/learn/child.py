@@ -67,8 +67,8 @@ def describe_child(
     """Return the card of a child, which says at what scale it sees cells and how they are split.
 
     Where its parent finds them, that stays, since a few cells tell less than all that the parent has learnt.
-    Otherwise, the scale is one at which the corrected cells are neither too small nor too large, and it is
-    not searched for: how large such cells can be is not known yet.
+    Otherwise, the scale is one at which the corrected cells are neither too small nor too large. Cells of the
+    sizes that the parent knows are looked for still, so that it finds its scale in the parent's images, too.
     """
     card, pixel_size = parent.card, _find_pixel_size(pieces)
     seen = [measure_diameters(piece.cells) * card.image_scale(piece.pixel_size) for piece in pieces]
@@ -76,13 +76,12 @@ def describe_child(
     known = _is_known(card, size, before, params)
     factor = _fit(card, size, known, params)
     scale = float(np.clip(card.image_scale(pixel_size) * factor, MOST_SHRUNK, MOST_ENLARGED))
-    learnt: dict[str, object] = {"instances": card.instances.model_copy(update=_default_splitting())}
-    if size is not None:
-        learnt |= {"object_size": size * factor, "size_range": None}
-    if known:
-        scales = [card.image_scale(piece.pixel_size) * factor for piece in pieces]
-        seen_range = measure_size_range([piece.cells for piece in pieces], scales)
-        learnt = {"size_range": _widen(card.size_range, seen_range)}
+    scales = [card.image_scale(piece.pixel_size) * factor for piece in pieces]
+    seen_range = measure_size_range([piece.cells for piece in pieces], scales)
+    learnt: dict[str, object] = {"size_range": _widen(card.size_range, seen_range)}
+    if not known:
+        learnt |= {"instances": card.instances.model_copy(update=_default_splitting())}
+        learnt |= {"object_size": size * factor if size is not None else None}
     return card.model_copy(
         update={
             "name": name,

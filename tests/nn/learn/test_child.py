@@ -34,6 +34,8 @@ def test_unknown_cells_are_seen_at_a_size_that_the_network_sees_well(parent, dia
     card = describe_child(parent, "child", [piece(diameter)], _nothing_found(), unknown)
     assert card.scale == pytest.approx(scale, rel=0.05)
     assert card.object_size == pytest.approx(diameter * card.scale, rel=0.05)
+    assert card.size_range[0] <= 15  # the parent's cells are still looked for
+    assert card.size_range[1] >= max(28, card.object_size)
 
 
 def test_known_cells_of_another_size_begin_where_the_search_would_end(parent):

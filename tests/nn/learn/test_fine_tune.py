@@ -159,7 +159,7 @@ def test_unknown_cells_are_split_as_any_are_and_known_ones_as_before(parent):
     parent = replace(parent, card=parent.card.model_copy(update={"instances": steep}))
     unknown = fine_tune_planes(parent, [corrected(1)], FEW_STEPS, name="unknown").model
     assert unknown.card.instances == InstanceParams(certainty=0.7)
-    assert unknown.card.size_range is None  # few cells do not tell which sizes there are
+    assert unknown.card.object_size != parent.card.object_size
     easy = FEW_STEPS.model_copy(update={"known": 0.0})
     known = fine_tune_planes(parent, [corrected(1)], easy, name="known").model.card
     assert known.instances == steep

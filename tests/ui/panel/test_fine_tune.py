@@ -182,6 +182,7 @@ def test_an_image_that_is_gone_is_left_out_and_that_is_said(corrected, tmp_path)
     for name in ("earlier", "earlier cells"):
         corrected.viewer.layers.remove(name)
     corrected.wait(lambda: len(corrected.panel.session.images) == 1)
+    corrected.wait(lambda: corrected.panel.step3.images.text().startswith("Learns from 1 of 2 images"))
     tick(corrected, "earlier")
     corrected.wait(lambda: corrected.panel.step3.images.text().startswith("Learns from 2 images"))
     path.unlink()
@@ -211,7 +212,8 @@ def test_the_effort_is_one_choice_and_says_what_it_takes(corrected):
     assert step3.estimate.text() == "about 1 min: ~100 steps on this machine"
     step3.effort.setFocus()
     corrected.qtbot.keyClick(step3.effort, Qt.Key.Key_Up)
-    assert step3.estimate.text() == "about 20 s: ~20 steps on this machine"
+    said = "about 20 s: ~20 steps on this machine, too few to learn much: choose Normal"
+    assert step3.estimate.text() == said
     trial = corrected.fine_tune()
     assert trial.result["asked"] == {"seconds": 20.0, "next_planes": [(200, 240)]}
     steps = int(step3.estimate.text().split("~")[1].split()[0])
