@@ -46,6 +46,7 @@ class Teachers:
         self.known: list[Teacher] = []
         self._seen: dict[str, bool] | None = None
         images.measured.connect(self._notice)
+        images.closed.connect(self._notice)
 
     def refresh(self) -> None:
         """Look again which images there are, in the background."""

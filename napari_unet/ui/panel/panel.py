@@ -391,6 +391,7 @@ def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> 
         shown_here = (
             *(runner.changed, runner.progress, session.regions.cells_written),
             *(images.labels_replaced, images.put_away, images.measured, images.reviewed, images.visited),
+            images.closed,
         )
         for signal in shown_here:
             signal.disconnect()
