@@ -1,6 +1,6 @@
 # make run and make test need nothing but Python 3.11-3.13: both set themselves up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-adaptation benchmark-queue benchmark-effort benchmark-grow benchmark-batch benchmark-large benchmark-scale bench clean
+.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-auto benchmark-adaptation benchmark-queue benchmark-effort benchmark-grow benchmark-batch benchmark-large benchmark-scale bench clean
 
 python := .venv/bin/python
 
@@ -12,6 +12,7 @@ help:
 	@echo "make format  format the code"
 	@echo "make wheel   build the wheel into dist/"
 	@echo "make benchmark-gates  corrections that cannot be right: how many of 20 draws of each kind are refused"
+	@echo "make benchmark-auto DATA=...  how often Auto takes the model that fits best"
 	@echo "make benchmark-adaptation DATA=...  AP after 5 to 100 corrected objects, and what is forgotten"
 	@echo "make benchmark-queue DATA=...  cells to look at until labels are right: Next to fix, rows, random"
 	@echo "make benchmark-effort  clicks and keys to repair typical errors: our tools, napari's alone"
@@ -53,7 +54,13 @@ benchmark-gates: setup
 	@mkdir -p out
 	$(python) scripts/benchmark_gates.py "$(DATA)" out/gates.md $(ARGS)
 
-# An interrupted run goes on; ARGS="--longer 300" adds five minutes on the whole folder.
+# An interrupted run goes on; for example ARGS="--images 4".
+benchmark-auto: setup
+	@mkdir -p out
+	$(python) scripts/benchmark_auto.py "$(DATA)" out/auto.md $(ARGS)
+
+# An interrupted run goes on; ARGS="--precision float32 --threads 2" measures as on a laptop, ARGS="--set
+# learning_rate=3e-4" tries another value.
 benchmark-adaptation: setup
 	@mkdir -p out
 	$(python) scripts/benchmark_adaptation.py "$(DATA)" out/adaptation.md $(ARGS)

@@ -1,9 +1,11 @@
 """How surely corrections that cannot be right are refused: `python scripts/benchmark_gates.py DATA FILE.md`.
 
-DATA is laid out as `napari-unet benchmark` wants it. For each data set, corrections are drawn from its train
-folder, images of at least 25 cells together: as they are, reviewed wholly or in half; and poisoned: labels
-shifted by 8 px or more, cells and background exchanged, labels of other images, pixels shuffled. Each kind
-is drawn 20 times and shown to the checks that come before a fine-tuning (`core.gates`). With `--steps N` one
+DATA is laid out as `napari-unet benchmark` wants it, and may have another such folder, benchmark_only. For
+each data set, corrections are drawn from its train folder, images of at least 25 cells together: as they are,
+reviewed wholly or in half; drawn by an unsteady hand, 1, 2 or 4 px off; only a third of the cells outlined,
+and a square of background marked; and poisoned: labels shifted by 8 px or more, cells and background
+exchanged, labels of other images, pixels shuffled. Each kind is drawn 20 times and shown to the checks that
+come before a fine-tuning (`core.learning.checks`); what is in doubt does not pass. With `--steps N` one
 model is fine-tuned for N steps on each kind (`--tunings` of them), to see what is judged in the end.
 """
 
@@ -16,18 +18,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from napari_unet.bench.benchmark import find_data_sets
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.targets import number_cells
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.learning.checks import Correction, check_corrections
 from napari_unet.io.files import match_by_stem, read_image, read_labels
 
-SETS = ("dsb2018_fluo", "dic_hela", "isbi2012_em", "fluo_hela")
+SMOOTHNESS = 8  # px, over which a hand goes astray to the same side
+MARKED = 96  # px, side of the square that is marked
 FEWEST_CELLS = 25
 SIDE = 512  # px, of the part of an image that is corrected
 MOST_IMAGES = 80
+STEP = 20  # planes of a stack, of which one is used
 Labels = NDArray[np.int32]
 Pool = list[tuple[NDArray[np.generic], Labels]]
 Draw = Callable[[Pool, Sequence[int], np.random.Generator], list[Correction]]
@@ -37,11 +41,13 @@ def read_pool(folder: Path) -> Pool:
     """Return planes (Y, X, C) with their cells, those with 5 or more."""
     pool = []
     for pair in match_by_stem(folder / "images", folder / "masks")[:MOST_IMAGES]:
-        file = read_image(pair.image)
-        plane = plan_planes(file.data.shape, file.axes).plane(file.data, ())[:SIDE, :SIDE]
-        cells = number_cells(read_labels(pair.labels)[:SIDE, :SIDE])
-        if cells.max() >= 5:
-            pool.append((plane, cells))
+        file, labels = read_image(pair.image), read_labels(pair.labels)
+        grid = plan_planes(file.data.shape, file.axes)
+        for index in list(grid.indices())[::STEP]:
+            plane = grid.plane(file.data, index, 0 if "C" in grid.axes else None)[:SIDE, :SIDE]
+            cells = number_cells(labels[grid.select(index)][:SIDE, :SIDE])
+            if cells.max() >= 5:
+                pool.append((plane, cells))
     return pool
 
 
@@ -73,6 +79,39 @@ def half(pool: Pool, chosen: Sequence[int], _rng: np.random.Generator) -> list[C
         plane, labels, reviewed = _whole(*pool[number])
         reviewed[:, reviewed.shape[1] // 2 :] = False
         made.append((plane, labels, reviewed))
+    return made
+
+
+def unsteady(amount: float) -> Draw:
+    """Return what draws cells with contours that are about ``amount`` px off, inside here, outside there."""
+
+    def draw(pool: Pool, chosen: Sequence[int], rng: np.random.Generator) -> list[Correction]:
+        return [_whole(plane, shake(labels, amount, rng)) for plane, labels in (pool[n] for n in chosen)]
+
+    return draw
+
+
+def shake(labels: Labels, amount: float, rng: np.random.Generator) -> Labels:
+    """Return cells whose contours are displaced by a smooth random field of ``amount`` px on average."""
+    where = np.indices(labels.shape).astype(float)
+    for axis in where:
+        field = ndimage.gaussian_filter(rng.normal(size=labels.shape), SMOOTHNESS)
+        axis += amount / np.sqrt(2) * field / field.std()
+    return np.asarray(ndimage.map_coordinates(labels, where, order=0, mode="nearest"), np.int32)
+
+
+def outlined(pool: Pool, chosen: Sequence[int], rng: np.random.Generator) -> list[Correction]:
+    """Return a third of the cells, 2 px off, reviewed on their own pixels, and a marked square."""
+    made = []
+    for number in chosen:
+        plane, labels = pool[number]
+        drawn = shake(labels, 2, rng)
+        ids = np.unique(drawn)[1:]
+        drawn = np.where(np.isin(drawn, rng.choice(ids, max(1, len(ids) // 3), replace=False)), drawn, 0)
+        marked = np.zeros(labels.shape, bool)
+        row, column = (int(rng.integers(max(size - MARKED, 1))) for size in labels.shape)
+        marked[row : row + MARKED, column : column + MARKED] = True
+        made.append((plane, np.where(marked, labels, drawn).astype(np.int32), marked | (drawn > 0)))
     return made
 
 
@@ -109,6 +148,8 @@ def shuffled(pool: Pool, chosen: Sequence[int], rng: np.random.Generator) -> lis
 KINDS: dict[str, Draw] = {
     "good": good,
     "good, half reviewed": half,
+    **{f"{amount} px off": unsteady(amount) for amount in (1, 2, 4)},
+    "a third outlined": outlined,
     "shifted": shifted,
     "inverted": inverted,
     "of other images": exchanged,
@@ -141,7 +182,16 @@ def judge(corrections: Sequence[Correction], steps: int, seed: int) -> str:
         )
     except InputError:
         return "not begun"
-    return "accepted" if result.accepted else "refused"
+    return str(result.verdict)
+
+
+def find_folders(data: Path, names: Sequence[str]) -> list[Path]:
+    """Return the train folders of data sets, of all or of those named, that have enough cells."""
+    found = sorted(
+        p.parent for p in (*data.glob("*/train/masks"), *data.glob("benchmark_only/*/train/masks"))
+    )
+    wanted = [folder for folder in found if not names or folder.parent.name in names]
+    return [folder for folder in wanted if read_pool(folder)]
 
 
 def main(data: Path, output: Path, names: Sequence[str], draws: int, steps: int, tunings: int) -> None:
@@ -149,24 +199,24 @@ def main(data: Path, output: Path, names: Sequence[str], draws: int, steps: int,
     header = ["data set", *KINDS]
     lines = [f"Corrections that pass the checks, of {draws}:", "", _row(header), _row(["---"] * len(header))]
     verdicts = [f"Fine-tunings of {steps} steps:", "", _row(header), lines[-1]] if steps else []
-    for data_set in find_data_sets(data, list(names), split="train"):
-        pool, passed, judged = read_pool(data / data_set.name / "train"), [], []
+    for folder in find_folders(data, names):
+        name, pool, passed, judged = folder.parent.name, read_pool(folder), [], []
         for kind, draw in KINDS.items():
             made = []
             for seed in range(draws):
                 rng = np.random.default_rng(seed)
                 made.append(draw(pool, choose(pool, rng), rng))
             passed.append(sum(map(is_passed, made)))
-            print(data_set.name, kind, f"{passed[-1]} of {draws} pass", file=sys.stderr, flush=True)
+            print(name, kind, f"{passed[-1]} of {draws} pass", file=sys.stderr, flush=True)
             if steps:
                 outcomes = [
                     judge(corrections, steps, seed) for seed, corrections in enumerate(made[:tunings])
                 ]
                 judged.append(", ".join(f"{outcomes.count(o)} {o}" for o in sorted(set(outcomes))))
-                print(data_set.name, kind, judged[-1], file=sys.stderr, flush=True)
-        lines.append(_row([data_set.name, *map(str, passed)]))
+                print(name, kind, judged[-1], file=sys.stderr, flush=True)
+        lines.append(_row([name, *map(str, passed)]))
         if steps:
-            verdicts.append(_row([data_set.name, *judged]))
+            verdicts.append(_row([name, *judged]))
         output.write_text("\n".join([*lines, "", *verdicts]) + "\n", encoding="utf-8")
 
 
@@ -179,7 +229,7 @@ if __name__ == "__main__":
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path, help="file for the table, in Markdown")
     parser.add_argument(
-        "--set", action="append", dest="sets", help=f"data sets; by default {', '.join(SETS)}"
+        "--set", action="append", dest="sets", help="data sets; by default all with 5 cells in an image"
     )
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--steps", type=int, default=0, help="of a fine-tuning; none by default")
@@ -188,7 +238,7 @@ if __name__ == "__main__":
     main(
         options.data,
         options.output,
-        options.sets or SETS,
+        options.sets or (),
         options.draws,
         options.steps,
         options.tunings,

@@ -108,7 +108,7 @@ def test_fine_tune_writes_a_model_that_segments(folders, tiny_model, capsys):
     assert run("fine-tune", *words, "--output", output, "--steps", 2, "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["steps"] == 2
-    assert {"before", "after", "accepted", "reason"} <= set(result)
+    assert {"before", "after", "accepted", "verdict", "reason", "known"} <= set(result)
     assert run("segment", folders / "images", "--output", folders / "o", "--model", output) == 0
     assert run("models", "show", output, "--json") == 0
     card = json.loads(capsys.readouterr().out)
@@ -130,7 +130,7 @@ def test_fine_tune_to_cells_of_another_size_writes_a_model_that_segments(folders
         folders / "small.keras",
     ]
     assert run("fine-tune", *words, "--output", folders / "mine.keras", "--steps", 2) == 0
-    assert len(read_card(folders / "mine.keras").earlier) == 1
+    assert read_card(folders / "mine.keras").description == "Fine-tuned from 'bright'."
     assert (
         run("segment", folders / "images", "--output", folders / "o", "--model", folders / "mine.keras") == 0
     )

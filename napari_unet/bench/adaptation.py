@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_unet.bench.annotator import WALKS, Annotator, Task
 from napari_unet.bench.benchmark import DataSet
 from napari_unet.core.base.arrays import Labels, Mask
+from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.metrics import Scores, evaluate
 from napari_unet.io.files import read_image, read_labels
@@ -45,13 +46,17 @@ class Point(BaseModel):
     seconds: float = 60.0
     steps: int | None = None
     seed: int = 0
+    precision: str = Field("fastest", description="A dtype policy of Keras, or the fastest one here.")
+    settings: dict[str, float] = Field(default_factory=dict, description="Of `FineTuneParams`, for pilots.")
 
     @property
     def name(self) -> str:
         """A name for a file, another one for every other point."""
         amount = "all" if self.objects is None else f"{self.objects:03}"
         effort = f"{self.seconds:g}s" if self.steps is None else f"{self.steps}steps"
-        return "-".join((self.data_set, Path(self.model).stem, amount, self.walk, effort, f"seed{self.seed}"))
+        kind, model = self.data_set.replace("/", "_"), Path(self.model).stem
+        pilot = [f"{name}{value:g}" for name, value in sorted(self.settings.items())]
+        return "-".join((kind, model, amount, self.walk, effort, f"seed{self.seed}", self.precision, *pilot))
 
 
 class Adaptation(BaseModel):
@@ -67,7 +72,7 @@ class Adaptation(BaseModel):
     cpu_seconds: float = Field(0.0, description="Of that process, all threads, up to the same moment.")
     steps: int = 0
     accepted: bool | None = None
-    reason: str = ""
+    verdict: str = ""
     val: Scores = Field(description="On the val images.")
     old: Scores = Field(description="On val images of a data set that the parent knows.")
 
@@ -121,6 +126,9 @@ def measure_adaptation(
 
     To be called in a new process, whose CPU time is counted.
     """
+    from napari_unet.nn.backend import use_policy
+
+    use_policy(point.precision)
     model: Model | Path = find_model(point.model)
     made: dict[str, Any] = {}
     if corrections.numbers:
@@ -133,9 +141,11 @@ def measure_adaptation(
             corrections.labels,
             reviewed=corrections.reviewed,
             axes=[file.axes for file in files],
-            pixel_size=files[0].pixel_size,
+            pixel_size=[file.pixel_size for file in files],
             steps=point.steps,
             seconds=point.seconds,
+            params=FineTuneParams(**point.settings),
+            examine=False,
             seed=point.seed,
             started=begun,
             next_planes=[corrections.labels[-1].shape],
@@ -148,7 +158,7 @@ def measure_adaptation(
             "cpu_seconds": process_time(),
             "steps": len(result.history),
             "accepted": result.accepted,
-            "reason": result.reason,
+            "verdict": str(result.verdict),
         }
     report(Progress(1.0, "Scoring on val images"))
     return Adaptation(
@@ -201,6 +211,51 @@ def render_adaptations(results: Sequence[Adaptation]) -> str:
         whole = next((r for r in same if r.point.objects is None), None)
         rows.append([show(each, whole) for show in _COLUMNS.values()])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def render_summary(results: Sequence[Adaptation]) -> str:
+    """Return AP 0.5 on val images as a Markdown table: a row for each data set, a column for each amount.
+
+    "25 of whole" and "100 of whole" are as parts of what the whole train folder gives, "old" is the AP 0.5 on
+    what the parent knows, as it was and after the most objects. The last row has the means.
+    """
+    rows = [_summarise([r for r in results if r.point.data_set == name]) for name in _list_sets(results)]
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    mean: dict[str, float] = {}
+    for key in header:
+        numbers = [value for row in rows if isinstance(value := row.get(key), float)]
+        mean |= {key: float(np.mean(numbers))} if numbers else {}
+    lines = [header, ["---"] * len(header)]
+    lines += [[_show(row.get(key, "")) for key in header] for row in rows]
+    lines.append(["mean", *(_show(mean.get(key, "")) for key in header[1:])])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _list_sets(results: Sequence[Adaptation]) -> list[str]:
+    return list(dict.fromkeys(result.point.data_set for result in results))
+
+
+def _summarise(results: Sequence[Adaptation]) -> dict[str, str | float]:
+    """Return the row of a data set; of several seeds and walks the means."""
+    groups: dict[int | None, list[Adaptation]] = {}
+    for result in results:
+        groups.setdefault(result.point.objects, []).append(result)
+    ap = {amount: float(np.mean([r.val.ap50 for r in group])) for amount, group in groups.items()}
+    row: dict[str, str | float] = {"data set": results[0].point.data_set}
+    row |= {_AMOUNTS.get(amount, str(amount)): value for amount, value in ap.items()}
+    whole = ap.get(None)
+    row |= {f"{n} of whole": ap[n] / whole for n in (25, 100) if n in ap and whole}
+    row |= {"old, before": groups[0][0].old.ap50} if 0 in groups else {}
+    most = max((amount for amount in groups if amount), default=None)
+    row |= {"old, after": float(np.mean([r.old.ap50 for r in groups[most]]))} if most else {}
+    return row
+
+
+_AMOUNTS = {0: "parent", None: "whole"}
+
+
+def _show(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.2f}"
 
 
 def _describe_effort(it: Adaptation) -> str:

@@ -41,8 +41,11 @@ class Curve(BaseModel):
         return float(np.interp(ap50, self.ap50[pair], self.looked[pair]))
 
 
-def segment_tasks(data_set: DataSet, model: str) -> list[Task]:
+def segment_tasks(data_set: DataSet, model: str, precision: str = "fastest") -> list[Task]:
     """Segment the images of a data set as the window does; InputError where one is no single plane."""
+    from napari_unet.nn.backend import use_policy
+
+    use_policy(precision)
     tasks = []
     path = str(find_model(model))
     for pair in data_set.pairs:

@@ -23,7 +23,7 @@ from napari_unet.cli.console import (
 )
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress
-from napari_unet.models.registry import DEFAULT_MODEL
+from napari_unet.models.registry import AUTO
 
 if TYPE_CHECKING:
     from napari_unet.jobs.batch_task import Outcome
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def batch(
     inputs: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     output: Annotated[Path, typer.Option(help="Folder for <stem>.tif, their records and results.csv.")],
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = AUTO,
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,

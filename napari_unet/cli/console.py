@@ -33,7 +33,9 @@ def option(params: type[BaseModel], field: str, **extra: Any) -> Any:
     )
 
 
-ModelOption = Annotated[str, typer.Option(help="Name of a model, or a .keras file.")]
+ModelOption = Annotated[
+    str, typer.Option(help="Name of a model, a .keras file, or auto: the one that fits each image best.")
+]
 AxesOption = Annotated[str | None, typer.Option(help="Letters of the image's axes, e.g. TZCYX.")]
 ChannelOption = Annotated[
     Any,  # a number or several: typer takes no unions

@@ -33,10 +33,11 @@ from napari_unet.cli.console import (
 )
 from napari_unet.cli.export import export
 from napari_unet.cli.models import models_app
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import PRESETS, FineTuneParams, TrainParams
 from napari_unet.core.base.progress import Progress
-from napari_unet.models.registry import DEFAULT_MODEL
+from napari_unet.models.registry import AUTO, DEFAULT_MODEL
+from napari_unet.session.judgement import explain_known, explain_verdict
 
 app = typer.Typer(
     add_completion=False,
@@ -77,7 +78,7 @@ def segment(
     output: Annotated[
         Path, typer.Option(help="Folder for the label images, <stem>.tif each, or .zarr for a large image.")
     ],
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = AUTO,
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
@@ -88,13 +89,14 @@ def segment(
     from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import list_images, read_image, stem_of, write_labels
     from napari_unet.io.zarr_write import count_cells
+    from napari_unet.jobs.choose_model import pick_model
     from napari_unet.jobs.large import is_large
     from napari_unet.jobs.segment import segment as segment_image
     from napari_unet.models.registry import find_model
 
     paths = list_images([str(path) for path in inputs])
     _check_stems(paths, output)
-    model_path = find_model(model)
+    model_path = model if model == AUTO else find_model(model)
     output.mkdir(parents=True, exist_ok=True)
     done, failed = [], []
     for path in paths:
@@ -105,9 +107,14 @@ def segment(
             grid = plan_planes(file.data.shape, letters)
             large = is_large(grid)
             target = output / f"{stem_of(path)}{'.zarr' if large else '.tif'}"
+            used, why = pick_model(
+                model_path, file.data, grid, channel=channel, pixel_size=size, report=report
+            )
+            if why:
+                _say_of(path, why)
             labels = segment_image(
                 file.data,
-                model_path,
+                used,
                 axes=letters,
                 channel=channel,
                 pixel_size=size,
@@ -125,7 +132,8 @@ def segment(
             failed.append({"image": str(path), "error": str(error)})
             continue
         cells = count_cells(labels)
-        done.append({"image": str(path), "labels": str(target), "cells": cells})
+        named = {"image": str(path), "labels": str(target), "cells": cells}
+        done.append({**named, "model": str(used)})
         say(f"{path.name}: {cells} cells -> {target}")
     if as_json:
         print(json.dumps({"segmented": done, "failed": failed}, indent=2))
@@ -159,47 +167,63 @@ def fine_tune(
     reviewed: Annotated[
         Path | None, typer.Option(help="Folder of masks: non-zero where the labels are known to be true.")
     ] = None,
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = AUTO,
     steps: Annotated[int | None, option(FineTuneParams, "steps")] = None,
     seconds: Annotated[float, option(FineTuneParams, "seconds")] = FineTuneParams().seconds,
     seed: Annotated[int, option(FineTuneParams, "seed")] = 0,
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Learn even if the labels do not seem to fit the images.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
+    from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import match_by_stem, read_image, read_labels
+    from napari_unet.jobs.choose_model import pick_model
     from napari_unet.jobs.segment import fine_tune as tune
     from napari_unet.models.registry import find_model
 
     if output.suffix != ".keras":
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
-    model_path = find_model(model)
     pairs = match_by_stem(images, labels, reviewed)
     files = [read_image(pair.image) for pair in pairs]
+    grid = plan_planes(files[0].data.shape, axes or files[0].axes)
+    look = {"channel": channel, "pixel_size": pixel_size or files[0].pixel_size, "report": report}
+    model_path, why = pick_model(model if model == AUTO else find_model(model), files[0].data, grid, **look)
+    if why:
+        say(why)
     masks = None if reviewed is None else [read_labels(pair.reviewed) for pair in pairs if pair.reviewed]
-    result = tune(
-        model_path,
-        [file.data for file in files],
-        [read_labels(pair.labels) for pair in pairs],
-        reviewed=masks,
-        steps=steps,
-        seconds=seconds,
-        seed=seed,
-        axes=[axes or file.axes for file in files],
-        channel=channel,
-        pixel_size=pixel_size or files[0].pixel_size,
-        name=output.stem,
-        progress=report,
-    )
+    try:
+        result = tune(
+            model_path,
+            [file.data for file in files],
+            [read_labels(pair.labels) for pair in pairs],
+            reviewed=masks,
+            steps=steps,
+            seconds=seconds,
+            seed=seed,
+            axes=[axes or file.axes for file in files],
+            channel=channel,
+            pixel_size=[pixel_size or file.pixel_size for file in files],
+            name=output.stem,
+            names=[pair.image.name for pair in pairs],
+            anyway=anyway,
+            progress=report,
+        )
+    except DoubtfulError as doubt:
+        raise InputError(f"{doubt} Or add --anyway to learn from them all the same.") from doubt
     result.model.save(output)
-    say(result.reason)
+    reason = explain_verdict(result.verdict, result.before, result.after, result.share)
+    say(" ".join(filter(None, (reason, explain_known(result.known_before, result.known_after)))))
     print_result(
         {
             "model": str(output),
             "accepted": result.accepted,
-            "reason": result.reason,
+            "verdict": str(result.verdict),
+            "reason": reason,
             "before": summarise(result.before),
             "after": summarise(result.after),
             "steps": len(result.history),

@@ -22,8 +22,9 @@ from napari_unet.core.base.progress import Cancelled, IsCancelled
 from napari_unet.io.atomic import TEMPORARY, write_file
 from napari_unet.io.files import list_images, stem_of
 from napari_unet.io.zarr_read import ENDING
-from napari_unet.jobs.batch_task import Outcome, Settings, Task, segment_file
-from napari_unet.models.registry import BUNDLED, find_model
+from napari_unet.jobs.batch_task import Outcome, Settings, Task, identify, segment_file
+from napari_unet.jobs.choose_model import list_candidates
+from napari_unet.models.registry import AUTO, BUNDLED, find_model
 from napari_unet.nn.model_file import hash_file, read_card
 
 if TYPE_CHECKING:
@@ -53,22 +54,23 @@ def plan_batch(
     """
     images = [path.absolute() for path in list_images(inputs)]
     output = output.resolve()
-    path = find_model(model).resolve()
+    paths = [path.resolve() for path in (list_candidates() if model == AUTO else [find_model(model)])]
     settings = Settings(
-        model=hash_file(path),
+        model=identify([hash_file(path) for path in paths]),
         axes=axes and axes.upper(),
         channel=channel,
         pixel_size=pixel_size,
         views=views,
     )
     # What ships with the package may lie elsewhere on another machine.
-    name = read_card(path).name if path.parent == BUNDLED.resolve() else str(path)
+    bundled = BUNDLED.resolve()
+    names = tuple(read_card(path).name if path.parent == bundled else str(path) for path in paths)
     tasks: dict[str, Task] = {}
     for image in images:
         if output in (image.resolve(), image.parent.resolve()):
             raise InputError(f"The images are in {output}: choose another folder for the results.")
         labels = name_labels(image, output)
-        task = Task(image, labels, name, settings)
+        task = Task(image, labels, names, settings)
         # Names that differ in case only are one file on Windows and macOS.
         if (other := tasks.setdefault(labels.stem.casefold(), task)) is not task:
             raise InputError(

@@ -22,7 +22,7 @@ class Order:
     """What a batch is to do: the options of `plan_batch` and of `open_cluster`."""
 
     output: Path
-    model: Path
+    model: str | Path
     axes: str | None = None
     channel: int | tuple[int, ...] | None = None
     pixel_size: float | None = None

@@ -11,6 +11,7 @@ import hashlib
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ from napari_unet.io.atomic import write_file
 from napari_unet.io.files import ImageFile, read_image, write_labels
 from napari_unet.io.zarr_read import ENDING, LABELS
 from napari_unet.io.zarr_write import count_cells
+from napari_unet.jobs.choose_model import choose_model
 from napari_unet.jobs.large import is_large
 from napari_unet.jobs.model_cache import resolve_model
 from napari_unet.jobs.segment import Labels, segment
@@ -35,7 +37,7 @@ _one_at_a_time = threading.Lock()
 
 
 class Settings(BaseModel):
-    """How the images of a batch are segmented, as in `jobs.segment`; `model` is the SHA-256 of its file."""
+    """How the images of a batch are segmented, as in `jobs.segment`; `model` is what `identify` returns."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,6 +47,13 @@ class Settings(BaseModel):
     pixel_size: float | None = None
     views: int = 1
     version: str = version("napari-unet")
+
+
+def identify(hashes: Sequence[str]) -> str:
+    """Return what identifies the models of a batch: the SHA-256 of the file, or one of those of several."""
+    if len(hashes) == 1:
+        return hashes[0]
+    return f"auto {hashlib.sha256(' '.join(sorted(hashes)).encode()).hexdigest()}"
 
 
 class Record(BaseModel):
@@ -62,11 +71,14 @@ class Record(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An image file to segment into `labels`; `model` is a name or a file that the worker finds too."""
+    """An image file to segment into `labels`.
+
+    `models` are names or files that the worker finds too: of several, the one that fits the image best.
+    """
 
     image: Path
     labels: Path
-    model: str
+    models: tuple[str, ...]
     settings: Settings
 
     @property
@@ -161,16 +173,22 @@ def name_process() -> str:
 
 
 def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str]]:
-    settings = task.settings
-    model = resolve_model(task.model, settings.views)
-    if model.sha256 != settings.model:
+    settings, notes = task.settings, list[str]()
+    models = [resolve_model(name, settings.views) for name in task.models]
+    if identify([model.sha256 for model in models]) != settings.model:
         raise InputError(
-            f"{name_process()} has another model in {task.model}: give all workers the same file."
+            f"{name_process()} has another model in {task.models[0]}: give all workers the same files."
         )
+    model = models[0]
+    if len(models) > 1:
+        grid = plan_planes(file.data.shape, settings.axes or file.axes)
+        size = settings.pixel_size or file.pixel_size
+        choice = choose_model(file.data, grid, task.models, channel=settings.channel, pixel_size=size)
+        model = resolve_model(choice.model, settings.views)
+        notes.append(choice.explain())
     output = task.large_labels if _is_large(task, file) else None
     if output:
         task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
-    notes: list[str] = []
     labels = segment(
         file.data,
         model,

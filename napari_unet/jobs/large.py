@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.card import CellKind
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import InstanceParams
 from napari_unet.core.base.progress import Progress, Report
@@ -121,7 +120,7 @@ def estimate(image: Any, grid: PlaneGrid, run: LargeRun) -> Footprint:
     """Return what `segment_to_disk` needs for an image, of which only shape, dtype and chunks count."""
     shape = plane_shape(grid)
     card = run.model.card
-    seen = run.model.shape_seen(shape, max(kind.image_scale(run.pixel_size) for kind in card.kinds))
+    seen = run.model.shape_seen(shape, card.image_scale(run.pixel_size))
     wanted = needed_maps(card.outputs)
     return estimate_footprint(
         shape,
@@ -175,19 +174,16 @@ class _PlaneRun:
         def read(box: Box) -> Float32:
             return rescale(source.read(box), survey.limits)
 
-        scale, kind = self._choose_sight(read, survey)
-        smallest = smallest_area(kind.instances, kind.object_size / scale if kind.object_size else None)
-        maps = self._predict(model.of_kind(kind), read, shape, scale)
-        self._label(maps, shape, kind.instances, smallest, labels)
+        scale, card = self._choose_scale(read, survey), model.card
+        smallest = smallest_area(card.instances, card.object_size / scale if card.object_size else None)
+        maps = self._predict(model, read, shape, scale)
+        self._label(maps, shape, card.instances, smallest, labels)
 
-    def _choose_sight(self, read: Reader, survey: Survey) -> tuple[float, CellKind]:
-        """Return the scale for the network, and as what it takes the cells.
-
-        Pixel sizes tell, or else a sample of the plane.
-        """
+    def _choose_scale(self, read: Reader, survey: Survey) -> float:
+        """Return the scale for the network: pixel sizes tell, or else a sample of the plane."""
         card, pixel_size = self.run.model.card, self.run.pixel_size
         if card.settles_scale(pixel_size):
-            return card.image_scale(pixel_size), card.kind
+            return card.image_scale(pixel_size)
         self._say(0.0, "Looking for the scale")
         rows = [[read(box) for box in row] for row in survey.choose_sample()]
         height, width = (min(part.shape[axis] for row in rows for part in row) for axis in (0, 1))
@@ -195,7 +191,7 @@ class _PlaneRun:
         prediction = self.run.model.predict(sample, pixel_size=pixel_size)
         if question := self.run.model.question_pixels(prediction, pixel_size):
             self.run.warn(question)
-        return prediction.scale, prediction.kind
+        return prediction.scale
 
     def _predict(self, model: Model, read: Reader, shape: Shape, scale: float) -> Reader:
         """Predict the maps that cells are made of, onto the disk, and return a reader of them."""

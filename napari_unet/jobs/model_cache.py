@@ -26,7 +26,7 @@ def resolve_model(model: Model | str | Path, views: int | None = None) -> Model:
     return _load(path, path.stat().st_mtime_ns, views or 1)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _load(path: Path, modified: int, views: int) -> Model:
     """Load a model that looks so many times; a file that was ``modified`` is loaded anew."""
     from napari_unet.nn.model import load_model_file

@@ -16,7 +16,7 @@ from napari_unet.core.image.normalise import check_pixels
 from napari_unet.io.zarr_write import count_cells
 from napari_unet.jobs.large import LargeRun, estimate, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
-from napari_unet.jobs.view import predict_view, sight_of
+from napari_unet.jobs.view import predict_view
 
 Request = dict[str, Any]
 
@@ -51,7 +51,7 @@ def segment_view_job(request: Request, report: Report, cancelled: IsCancelled) -
         tell(Progress(done / total, f"Segmenting what you see: tile {done} of {total}"))
 
     prediction, window = predict_view(
-        model, plane, request["box"], pixel_size=pixel_size, sight=request["sight"], on_tile=on_tile
+        model, plane, request["box"], pixel_size=pixel_size, scale=request["scale"], on_tile=on_tile
     )
     doubts = model.measure_doubts(prediction, 0)
     corner = np.array([0, window[0][0], window[1][0]], np.int32)
@@ -59,7 +59,7 @@ def segment_view_job(request: Request, report: Report, cancelled: IsCancelled) -
     return {
         "labels": prediction.labels,
         "window": window,
-        "sights": [sight_of(prediction)],
+        "scales": [prediction.scale],
         "doubts": replace(doubts, points=doubts.points + corner),
         "seconds": perf_counter() - start,
         "model": model.sha256,

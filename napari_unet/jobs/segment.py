@@ -18,25 +18,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_unet.core.base.arrays import as_labels
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.base.progress import IsCancelled, Progress, Report
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.cells.targets import number_cells
-from napari_unet.core.image.axes import Channels, plan_planes
+from napari_unet.core.image.axes import Channels, PlaneGrid, plan_planes
 from napari_unet.core.image.normalise import check_pixels, normalise
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import ignore_crumbs
 from napari_unet.io.hashing import hash_image
 from napari_unet.io.zarr_write import BLOCK
+from napari_unet.jobs.choose_model import Choice, choose_model, pick_model
 from napari_unet.jobs.large import LargeRun, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.region_jobs import estimate_job, segment_large_job, segment_view_job
 from napari_unet.jobs.train import software_versions
-from napari_unet.jobs.view import Sight, sight_of
 from napari_unet.models.library import verify_model
-from napari_unet.models.registry import DEFAULT_MODEL
+from napari_unet.models.registry import AUTO
 
 if TYPE_CHECKING:
     from napari_unet.nn.learn.fine_tune import CorrectedPlane, FineTuneResult
@@ -53,7 +53,7 @@ def _ignore(progress: Progress) -> None:
 
 def segment(
     image: ArrayLike,
-    model: Model | str | Path = DEFAULT_MODEL,
+    model: Model | str | Path = AUTO,
     *,
     axes: str | None = None,
     channel: Channels = None,
@@ -66,6 +66,7 @@ def segment(
 ) -> Labels:
     """Return the cells of an image as int32 labels (0 is background) of the same spatial and time axes.
 
+    ``model`` is a name, a file or a loaded model; by default it is the one that fits the image best.
     ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
     (the first by default; RGB is turned to grey) or several, whose mean is looked at. ``pixel_size`` is in
     um; ``warn`` is given a sentence where it does not suit the model. With ``views``, up to 8, the network's
@@ -114,7 +115,12 @@ def _segment(
     if output is None:
         check_pixels(array)
     report(Progress(0.0, "Loading the model"))
-    loaded = resolve_model(model, views)
+    if not isinstance(model, str | Path):
+        loaded = resolve_model(model, views)
+    else:
+        name, why = pick_model(model, array, grid, channel=channel, pixel_size=pixel_size, report=report)
+        loaded = resolve_model(name, views)
+        logger.info("%s", why)
     channel = check_channels(grid, channel, loaded)
     if output is not None:
         run = LargeRun(
@@ -155,21 +161,30 @@ def fine_tune(
     progress: Report | None = None,
     axes: str | Sequence[str] | None = None,
     channel: Channels = None,
-    pixel_size: float | None = None,
+    pixel_size: float | Sequence[float | None] | None = None,
     name: str | None = None,
+    names: Sequence[str] = (),
+    seen_at: Sequence[float | None] = (),
     started: float | None = None,
     next_planes: Sequence[tuple[int, ...]] = (),
     hashes: Sequence[str] | None = None,
+    anyway: bool = False,
+    examine: bool = True,
+    params: FineTuneParams | None = None,
 ) -> FineTuneResult:
     """Fine-tune ``model`` on corrected ``labels`` of ``images`` and compare the result with it.
 
     Each image may have any axes; its labels, and the ``reviewed`` mask that says which pixels may teach
     (all if None), have the image's spatial and time axes. Part of the corrections is held out for the
-    comparison unless ``validation`` (images, labels) is given. ``steps`` fixes the number of weight
-    updates; without it the work ends ``seconds`` (60) after ``started`` (perf_counter; now if None), early
-    enough to segment planes of the shapes ``next_planes``. The model given is never changed. The new
-    model's card names the images by ``hashes``, one each, which are computed if None.
-    InputError if shapes do not fit or nothing usable was reviewed.
+    comparison unless ``validation`` (images, labels) is given. ``pixel_size`` is in µm, of all images or of
+    each. ``steps`` fixes the number of weight updates; without it the work ends ``seconds`` (60) after
+    ``started`` (perf_counter; now if None), early enough to segment planes of the shapes ``next_planes``;
+    ``params`` has the rest that can be tuned. The model given is never changed. The new model's card names
+    the images by ``hashes``, one each, which are computed if None; ``names`` are for messages, ``seen_at``
+    are the scales at which the old model saw them when they were segmented, where that is known. Afterwards
+    both models are tried on scenes that the old one knows, unless not to ``examine`` is asked for.
+    InputError if shapes do not fit or nothing usable was reviewed; DoubtfulError, unless ``anyway``, if the
+    labels do not seem to belong to the images.
     """
     from napari_unet.nn.learn.fine_tune import fine_tune_planes
 
@@ -180,25 +195,46 @@ def fine_tune(
     masks = [None] * len(pixels) if reviewed is None else _as_list(reviewed)
     every_axes = [axes] * len(pixels) if axes is None or isinstance(axes, str) else list(axes)
     _check_counts(len(pixels), len(truth), len(masks), len(every_axes))
+    sizes = list(pixel_size) if isinstance(pixel_size, Sequence) else [pixel_size] * len(pixels)
+    called = list(names) or [""] * len(pixels)
+    scales = list(seen_at) or [None] * len(pixels)
     planes: list[CorrectedPlane] = []
-    for image, target, mask, letters in zip(pixels, truth, masks, every_axes, strict=True):
-        planes += _corrected_planes(image, target, mask, letters, channel, parent)
+    for image, target, mask, letters, size, scale, title in zip(
+        pixels, truth, masks, every_axes, sizes, scales, called, strict=True
+    ):
+        found = _corrected_planes(image, target, mask, letters, channel, parent)
+        planes += [replace(plane, pixel_size=size, seen_at=scale, name=title) for plane in found]
     held: list[CorrectedPlane] = []
     for image, target in zip(*(_as_list(part) for part in validation or ([], [])), strict=True):
-        held += _corrected_planes(image, target, None, None, channel, parent)
+        found = _corrected_planes(image, target, None, None, channel, parent)
+        held += [replace(plane, pixel_size=sizes[0]) for plane in found]
     given = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
     result = fine_tune_planes(
         parent,
         planes,
-        FineTuneParams(**given, seed=seed),
+        (params or FineTuneParams()).model_copy(update={**given, "seed": seed}),
         name=name or f"{parent.card.name}-tuned",
-        pixel_size=pixel_size,
         validation=held,
         next_planes=next_planes,
         report=report,
         started=started,
+        anyway=anyway,
     )
+    if examine:
+        report(Progress(1.0, "Looking at what the new model still knows"))
+        result = examine_result(result, parent)
     return _sign(result, [hash_image(image) for image in pixels] if hashes is None else hashes)
+
+
+def examine_result(result: FineTuneResult, parent: Model) -> FineTuneResult:
+    """Return the result with what both models score on scenes that the parent knows, on the card as well."""
+    from napari_unet.nn.learn.rehearsal import measure_known
+
+    before, after = measure_known(parent, result.model)
+    card = result.model.card
+    scores = {**card.scores, "known": {"before": before, "after": after}}
+    model = replace(result.model, card=card.model_copy(update={"scores": scores}))
+    return replace(result, model=model, known_before=before, known_after=after)
 
 
 def _sign(result: FineTuneResult, hashes: Sequence[str]) -> FineTuneResult:
@@ -284,18 +320,18 @@ def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> di
     start = perf_counter()
     model = resolve_model(request.pop("model"), request.pop("views", None))
     doubts: list[Doubts] = []
-    sights: list[Sight] = []
+    scales: list[float] = []
     notes: list[str] = []
 
     def look(number: int, model: Model, prediction: Prediction) -> None:
         doubts.append(model.measure_doubts(prediction, number))
-        sights.append(sight_of(prediction))
+        scales.append(prediction.scale)
 
     labels = _segment(model=model, report=obey(report, cancelled), warn=notes.append, look=look, **request)
     return {
         "labels": labels,
         "doubts": Doubts.join(doubts),
-        "sights": sights,
+        "scales": scales,
         "seconds": perf_counter() - start,
         "model": model.sha256,
         "notes": notes,
@@ -309,28 +345,63 @@ def _verify_job(request: Request, _report: Report, _cancelled: IsCancelled) -> d
 def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     output = Path(request.pop("output"))
     start = perf_counter() - max(time() - request.pop("pressed", time()), 0.0)
-    result = fine_tune(**request, name=output.stem, progress=obey(report, cancelled), started=start)
+    try:
+        result = fine_tune(
+            **request, name=output.stem, progress=obey(report, cancelled), started=start, examine=False
+        )
+    except DoubtfulError as doubt:  # not an end: the user may want to go on
+        return {"doubt": str(doubt)}
     result.model.save(output)
     return {
         "before": result.before.model_dump() if result.before else None,
         "after": result.after.model_dump() if result.after else None,
-        "accepted": result.accepted,
-        "reason": result.reason,
+        "verdict": str(result.verdict),
+        "share": result.share,
         "history": result.history,
         "output": str(output),
         "seconds": perf_counter() - start,
         "cpu_seconds": result.cpu_seconds,
         "step_seconds": result.step_seconds,
         "learning_seconds": result.learning_seconds,
-        "known_before": result.known_before,
-        "known_after": result.known_after,
     }
+
+
+def _prepare_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    """Do what a fine-tuning of a model begins with, so that it need not be waited for."""
+    from napari_unet.nn.learn.rehearsal import prepare
+
+    prepare(resolve_model(request["model"]), obey(report, cancelled))
+    return {}
+
+
+def _choose_job(request: Request, report: Report, cancelled: IsCancelled) -> Choice:
+    image = request["image"]
+    return choose_model(
+        image,
+        PlaneGrid(request["axes"], image.shape),
+        request["models"],
+        channel=request["channel"],
+        pixel_size=request["pixel_size"],
+        report=obey(report, cancelled),
+    )
+
+
+def _examine_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    """Try two models on scenes that the first one knows: nobody waits for it."""
+    from napari_unet.nn.learn.rehearsal import measure_known
+
+    models = resolve_model(request["parent"]), resolve_model(request["child"])
+    before, after = measure_known(*models, obey(report, cancelled))
+    return {"known_before": before, "known_after": after}
 
 
 JOBS: dict[str, Callable[[Request, Report, IsCancelled], Any]] = {
     "warm_up": _warm_up_job,
     "segment": _segment_job,
     "fine_tune": _fine_tune_job,
+    "choose": _choose_job,
+    "prepare": _prepare_job,
+    "examine": _examine_job,
     "verify": _verify_job,
     "segment_view": segment_view_job,
     "segment_large": segment_large_job,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.card import CellKind
 from napari_unet.core.image.blocks import Box, Reader, Shape, Span, grow_box, slices, within
 from napari_unet.core.image.normalise import find_limits, rescale
 from napari_unet.core.image.resample import resampled
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from napari_unet.nn.model import Model, Prediction
 
 Float32 = NDArray[np.float32]
-Sight = tuple[float, CellKind]
-"""The scale at which a network sees a plane, and what kind of cells it takes them for."""
 OnTile = Callable[[int, int], None]
 
 _MARGIN = 2.0  # typical cells: how far one that is in view may reach beyond it
@@ -33,14 +30,14 @@ def predict_view(
     box: Box,
     *,
     pixel_size: float | None = None,
-    sight: Sight | None = None,
+    scale: float | None = None,
     on_tile: OnTile = lambda done, total: None,
 ) -> tuple[Prediction, Box]:
     """Return what a network draws in a `box` of a plane (Y, X, C) and around it, and the window that is.
 
     The plane's brightness is that of all of it, and the network sees what lies around the window, so that the
-    cells in the box are those of the whole plane, seen at the same scale as the same kind of cells: `sight`.
-    Where it is None and pixel sizes do not tell, it is sought in the box with as much around it as tells.
+    cells in the box are those of the whole plane, seen at the same `scale`. Where it is None
+    and pixel sizes do not tell, it is sought in the box with as much around it as tells.
     """
     from napari_unet.nn.model import Prediction
 
@@ -51,18 +48,13 @@ def predict_view(
         return rescale(plane[slices(part)], limits)
 
     sample = _widen(box[0], shape[0]), _widen(box[1], shape[1])
-    scale, kind = sight or _choose_sight(model, read, sample, pixel_size)
-    margin = math.ceil(_MARGIN * (kind.object_size or _TYPICAL) / scale)
+    if scale is None:
+        scale = _choose_scale(model, read, sample, pixel_size)
+    margin = math.ceil(_MARGIN * (model.card.object_size or _TYPICAL) / scale)
     window = grow_box(box, margin, shape)
     seen = model.shape_seen(shape, scale)
-    one = model.of_kind(kind)
-    maps = resampled(_predicting(one, resampled(read, shape, seen), seen, on_tile), seen, shape)(window)
-    return Prediction(maps, one.label(maps, scale), scale, kind), window
-
-
-def sight_of(prediction: Prediction) -> Sight:
-    """Return how a network saw what it predicted."""
-    return prediction.scale, prediction.kind
+    maps = resampled(_predicting(model, resampled(read, shape, seen), seen, on_tile), seen, shape)(window)
+    return Prediction(maps, model.label(maps, scale), scale), window
 
 
 def _widen(span: Span, size: int) -> Span:
@@ -71,12 +63,10 @@ def _widen(span: Span, size: int) -> Span:
     return start, min(max(span[1], start + WINDOW), size)
 
 
-def _choose_sight(model: Model, read: Reader, sample: Box, pixel_size: float | None) -> Sight:
-    card = model.card
-    if card.settles_scale(pixel_size):
-        return card.image_scale(pixel_size), card.kind
-    prediction = model.predict(read(sample), pixel_size=pixel_size)
-    return sight_of(prediction)
+def _choose_scale(model: Model, read: Reader, sample: Box, pixel_size: float | None) -> float:
+    if model.card.settles_scale(pixel_size):
+        return model.card.image_scale(pixel_size)
+    return model.predict(read(sample), pixel_size=pixel_size).scale
 
 
 def _predicting(model: Model, read: Reader, shape: Shape, on_tile: OnTile) -> Reader:

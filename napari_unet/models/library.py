@@ -53,15 +53,15 @@ def verify_model(path: Path) -> str:
 
     The weights are loaded, but nothing in the file is run. InputError that says what is wrong.
     """
-    from napari_unet.nn.model_file import hash_file, load_networks
+    from napari_unet.nn.model_file import hash_file, load_network
 
-    networks, card = load_networks(path)
+    network, card = load_network(path)
     if len(card.outputs) != card.network.classes:
         raise InputError(
             f"{path.name} is refused: its network has {card.network.classes} output maps, its card names "
             f"{len(card.outputs)}."
         )
-    if not all(np.isfinite(weight).all() for network in networks for weight in network.get_weights()):
+    if not all(np.isfinite(weight).all() for weight in network.get_weights()):
         raise InputError(f"{path.name} is refused: some of its weights are no numbers.")
     return hash_file(path)
 

@@ -89,9 +89,22 @@ def has_gpu() -> bool:
     return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
 
 
-@cache
+_chosen_policies: list[str] = []
+
+
+def use_policy(policy: str) -> None:
+    """Give networks that are built or loaded from now on a dtype policy, or the one that is "fastest"."""
+    _chosen_policies[:] = [] if policy == "fastest" else [policy]
+
+
 def fast_policy() -> str:
-    """Return the dtype policy that runs fastest here: ``mixed_bfloat16`` or ``float32``.
+    """Return the dtype policy that runs fastest here, or the one that was chosen."""
+    return _chosen_policies[0] if _chosen_policies else _find_fast_policy()
+
+
+@cache
+def _find_fast_policy() -> str:
+    """Return ``mixed_bfloat16`` or ``float32``.
 
     On a CPU bfloat16 pays only with instructions for it. Linux lists them; elsewhere a convolution is timed
     both ways. JAX has no fast bfloat16 convolution on CPUs.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.card import CellKind, ModelCard
+from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import VIEWS, NetworkParams
 from napari_unet.core.cells.instances import label_instances
@@ -35,7 +35,7 @@ from napari_unet.core.review.queue import rank_places
 from napari_unet.core.review.review import Review
 from napari_unet.core.review.suggest import suggest
 from napari_unet.nn.backend import Forward, compile_forward, fast_policy, keras
-from napari_unet.nn.model_file import hash_file, load_networks, save_networks
+from napari_unet.nn.model_file import hash_file, load_network, save_network
 from napari_unet.nn.unet import context
 
 Float32 = NDArray[np.float32]
@@ -53,30 +53,24 @@ logger = logging.getLogger("napari_unet")
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Output maps (Y, X, maps) in [0, 1] and cells (Y, X) of an image that the network saw at ``scale``.
-
-    The cells were taken to be of a ``kind`` that it has learnt.
-    """
+    """Output maps (Y, X, maps) in [0, 1] and cells (Y, X) of an image that the network saw at ``scale``."""
 
     maps: Float32
     labels: NDArray[np.int32]
     scale: float
-    kind: CellKind
 
 
 @dataclass(frozen=True)
 class Model:
     """A network with its card, ready to predict; ``sha256`` identifies the file it came from.
 
-    ``earlier`` are the networks that had learnt the earlier kinds of cells on the card, one for each. Maps
-    are the mean over the first ``views`` of the eight turned and mirrored views of a tile.
+    Maps are the mean over the first ``views`` of the eight turned and mirrored views of a tile.
     """
 
     network: keras.Model
     card: ModelCard
     sha256: str = ""
     path: Path | None = None
-    earlier: tuple[keras.Model, ...] = ()
     views: int = 1
 
     @cached_property
@@ -90,21 +84,6 @@ class Model:
         if views > 1 and self.card.network.padding == "valid":
             raise InputError(f"{self.card.name} has no padding, so it looks only once: choose 1 view.")
         return replace(self, views=views)
-
-    @cached_property
-    def specialists(self) -> tuple[Model, ...]:
-        """A model for each kind of cells that this one knows, the last one first."""
-        if not self.card.earlier:
-            return (self,)
-        networks = (self.network, *self.earlier)
-        return tuple(
-            Model(network, self.card.specialise(kind), self.sha256, self.path, views=self.views)
-            for network, kind in zip(networks, self.card.kinds, strict=True)
-        )
-
-    def of_kind(self, kind: CellKind) -> Model:
-        """Return the specialist for a kind of cells; that for the last one if there is none."""
-        return next((one for one in self.specialists if one.card.kind == kind), self.specialists[0])
 
     def predict_maps(
         self,
@@ -205,33 +184,20 @@ class Model:
         image: Float32,
         *,
         pixel_size: float | None = None,
+        scale: float | None = None,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> Prediction:
         """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
 
-        Of several kinds of cells that the model knows, that of which its network is surest stands. Pixel
-        sizes say at which scale a network has to see the image, or it looks for it. Where they are far apart,
-        the cells that it finds have to be of a size that it has learnt: if they are not, and are when it
-        looks for the scale itself, that result stands.
+        It sees the plane at ``scale``, where that is known.
+        Pixel sizes say at which scale a network has to see the image, or it looks for it. Where they are far
+        apart, the cells that it finds have to be of a size that it has learnt: if they are not, and are when
+        it looks for the scale itself, that result stands.
         """
-        looks = [(one, one._look_first(image, pixel_size, on_tile)) for one in self.specialists]
-        one, first = max(looks, key=lambda look: look[0]._measure_claim(look[1]))
-        return one._check_scale(image, first, pixel_size, on_tile)
-
-    def measure_claim(self, image: Float32, pixel_size: float | None = None) -> float:
-        """Return how sure the network that would draw an image (Y, X, C) is of it, less its reserve."""
-        return max(one._measure_claim(one._look_first(image, pixel_size)) for one in self.specialists)
-
-    def _look_first(
-        self,
-        image: Float32,
-        pixel_size: float | None,
-        on_tile: Callable[[int, int], None] = lambda done, total: None,
-    ) -> Prediction:
-        return self._predict(image, self.card.image_scale(pixel_size), on_tile)
-
-    def _measure_claim(self, first: Prediction) -> float:
-        return self._measure_confidence(first) - self.card.reserve
+        if scale is not None:
+            return self._predict(image, scale, on_tile)
+        first = self._predict(image, self.card.image_scale(pixel_size), on_tile)
+        return self._check_scale(image, first, pixel_size, on_tile)
 
     def _check_scale(
         self, image: Float32, first: Prediction, pixel_size: float | None, on_tile: Callable[[int, int], None]
@@ -267,13 +233,13 @@ class Model:
 
     def question_pixels(self, prediction: Prediction, pixel_size: float | None) -> str:
         """Return a sentence that ``pixel_size`` (um, or None) is not borne out by the cells; else none."""
-        if prediction.kind.believes(pixel_size) or self.knows_size(prediction):
+        if self.card.believes(pixel_size) or self.knows_size(prediction):
             return ""
-        return self.of_kind(prediction.kind).card.explain_pixels(pixel_size)
+        return self.card.explain_pixels(pixel_size)
 
     def knows_size(self, prediction: Prediction) -> bool:
         """Whether cells were found, of a size that the network has learnt."""
-        return fits_range(prediction.labels, prediction.scale, prediction.kind.size_range)
+        return fits_range(prediction.labels, prediction.scale, self.card.size_range)
 
     def _measure_confidence(self, prediction: Prediction) -> float:
         outputs = self.card.outputs
@@ -281,16 +247,16 @@ class Model:
 
     def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
         maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
-        return Prediction(maps, self.label(maps, scale), scale, self.card.kind)
+        return Prediction(maps, self.label(maps, scale), scale)
 
     def measure_doubts(self, prediction: Prediction, plane: int) -> Doubts:
         """Return what the network is unsure of in plane number `plane` of an image, and what may mend it."""
-        card, kind, maps, labels = self.card, prediction.kind, prediction.maps, prediction.labels
-        size = kind.object_size / prediction.scale if kind.object_size else None
+        card, maps, labels = self.card, prediction.maps, prediction.labels
+        size = card.object_size / prediction.scale if card.object_size else None
         doubts = measure_doubts(maps, card.outputs, labels, object_size=size)
         places = rank_places(Review.of(labels), PlaneGrid("YX", labels.shape), doubts)
         boxes = [place.box for place in places]
-        fixes = suggest(maps, card.outputs, labels, kind.instances, boxes, object_size=size)
+        fixes = suggest(maps, card.outputs, labels, card.instances, boxes, object_size=size)
         return doubts.suggest(fixes, labels).move([plane])
 
     def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
@@ -300,7 +266,7 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write the model to a ``.keras`` file, all or nothing."""
-        save_networks((self.network, *self.earlier), self.card, path)
+        save_network(self.network, self.card, path)
 
 
 def plan_network_tiles(network: NetworkParams, shape: Shape) -> TilePlan:
@@ -323,5 +289,5 @@ def _turn_back(plane: Float32, number: int) -> Float32:
 
 def load_model_file(path: Path, *, dtype: str | None = None) -> Model:
     """Load a model file for prediction, in the precision that is fastest here unless ``dtype`` is given."""
-    (network, *earlier), card = load_networks(path, dtype=dtype or fast_policy())
-    return Model(network, card, hash_file(path), path, tuple(earlier))
+    network, card = load_network(path, dtype=dtype or fast_policy())
+    return Model(network, card, hash_file(path), path)

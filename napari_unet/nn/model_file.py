@@ -1,7 +1,8 @@
 """Model files: a ``.keras`` archive with our card inside, and nothing in it that is run.
 
 Loading never deserialises a Keras configuration. It checks the archive, reads the card, builds our own
-architecture from it and copies the weights in; whatever does not fit is refused.
+architecture from it and copies the weights in; whatever does not fit is refused. Files of earlier versions
+may hold several networks: the one that was trained last is read.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from napari_unet.core.base.card import MOST_EARLIER, ModelCard
+from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
 CARD = "card.json"
 WEIGHTS = "model.weights.h5"
-_EARLIER = tuple(f"earlier-{number}.weights.h5" for number in range(1, MOST_EARLIER + 1))
-_WEIGHTS = (WEIGHTS, *_EARLIER)
+_UNUSED = tuple(f"earlier-{number}.weights.h5" for number in range(1, 8))  # in files of earlier versions
+_WEIGHTS = (WEIGHTS, *_UNUSED)
 _MEMBERS = {"metadata.json", "config.json", CARD, *_WEIGHTS}
 _LARGEST_TEXT = 1 << 20
 _LARGEST_WEIGHTS = 1 << 30
@@ -100,43 +99,26 @@ def _parse_card(path: Path, archive: zipfile.ZipFile) -> ModelCard:
 
 
 def save_network(network: keras.Model, card: ModelCard, path: Path, *, compact: bool = True) -> None:
-    """Write a network's weights and its card to ``path``, as `save_networks` does."""
-    save_networks([network], card, path, compact=compact)
+    """Write a network's weights and its card to ``path`` as one ``.keras`` file, all or nothing.
 
-
-def save_networks(
-    networks: Sequence[keras.Model], card: ModelCard, path: Path, *, compact: bool = True
-) -> None:
-    """Write weights and their card to ``path`` as one ``.keras`` file, all or nothing.
-
-    The first network is the card's own, the others have learnt its earlier kinds of cells. ``compact`` rounds
-    weights to half precision, which the archive's compression turns into half the size. The state of an
-    optimizer is not written.
+    ``compact`` rounds weights to half precision, which the archive's compression turns into half the size.
+    The state of an optimizer is not written.
     """
     from napari_unet.nn.unet import build_network
 
-    if len(networks) != len(card.kinds):
-        raise ValueError(f"{len(networks)} networks for {len(card.kinds)} kinds of cells")
-    bare = build_network(card.network)
-
-    def round_weights(network: keras.Model) -> list[NDArray[np.float32]]:
-        rounded = np.float16 if compact else np.float32
-        return [weight.astype(rounded).astype(np.float32) for weight in network.get_weights()]
-
+    bare, rounded = build_network(card.network), np.float16 if compact else np.float32
+    bare.set_weights([weight.astype(rounded).astype(np.float32) for weight in network.get_weights()])
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         plain, packed = Path(folder, "plain.keras"), Path(folder, "packed.keras")
-        # Somebody is waiting: level 6 takes seven times as long for 6 % less.
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
-            for network, name in zip(networks[1:], _EARLIER, strict=False):
-                bare.set_weights(round_weights(network))
-                bare.save_weights(Path(folder, name))
-                target.write(Path(folder, name), name)
-            bare.set_weights(round_weights(networks[0]))
-            bare.save(plain)
-            with zipfile.ZipFile(plain) as source:
-                for name in source.namelist():
-                    target.writestr(name, source.read(name))
+        bare.save(plain)
+        with (
+            zipfile.ZipFile(plain) as source,
+            # Somebody is waiting: level 6 takes seven times as long for 6 % less.
+            zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target,
+        ):
+            for name in source.namelist():
+                target.writestr(name, source.read(name))
             target.writestr(CARD, card.model_dump_json(indent=2))
         with packed.open("rb+") as file:
             os.fsync(file.fileno())
@@ -144,41 +126,26 @@ def save_networks(
 
 
 def load_network(path: Path, *, dtype: str | None = None) -> tuple[keras.Model, ModelCard]:
-    """Rebuild the network of a model file, that for its last kind of cells, and return it with its card."""
-    networks, card = load_networks(path, dtype=dtype)
-    return networks[0], card
-
-
-def load_networks(path: Path, *, dtype: str | None = None) -> tuple[list[keras.Model], ModelCard]:
-    """Rebuild the networks of a model file, one for each kind of cells on its card, the last kind first.
-
-    InputError if anything is off.
-    """
-    with _open_archive(path) as archive, tempfile.TemporaryDirectory() as folder:
-        card = _parse_card(path, archive)
-        names = _WEIGHTS[: len(card.kinds)]
-        if set(names) != set(_WEIGHTS) & set(archive.namelist()):
-            raise InputError(f"{path.name} is refused: its weights are not those of its kinds of cells.")
-        return [_load_weights(path, archive, name, card, Path(folder), dtype) for name in names], card
-
-
-def _load_weights(
-    path: Path, archive: zipfile.ZipFile, name: str, card: ModelCard, folder: Path, dtype: str | None
-) -> keras.Model:
+    """Rebuild the network of a model file and return it with its card; InputError if anything is off."""
     from napari_unet.nn.unet import build_network
 
-    if not 0 <= archive.getinfo(name).file_size - 4 * card.network.count_parameters() <= _H5_OVERHEAD:
-        raise InputError(f"{path.name} is refused: its weights do not fit the network its card describes.")
-    try:
-        weights = Path(archive.extract(name, folder))
-        _check_weights(weights)
-        network = build_network(card.network, dtype=dtype)
-        network.load_weights(weights)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"The weights in {path.name} are damaged or do not fit its card.") from error
-    return network
+    with _open_archive(path) as archive, tempfile.TemporaryDirectory() as folder:
+        card = _parse_card(path, archive)
+        size = archive.getinfo(WEIGHTS).file_size
+        if not 0 <= size - 4 * card.network.count_parameters() <= _H5_OVERHEAD:
+            raise InputError(
+                f"{path.name} is refused: its weights do not fit the network its card describes."
+            )
+        try:
+            weights = Path(archive.extract(WEIGHTS, folder))
+            _check_weights(weights)
+            network = build_network(card.network, dtype=dtype)
+            network.load_weights(weights)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"The weights in {path.name} are damaged or do not fit its card.") from error
+    return network, card
 
 
 def _check_weights(path: Path) -> None:

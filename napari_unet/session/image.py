@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +26,6 @@ from napari_unet.io.files import read_calibration
 from napari_unet.io.hashing import hash_samples
 from napari_unet.io.tiff import Calibration
 from napari_unet.jobs.large import is_large
-from napari_unet.jobs.view import Sight
 from napari_unet.session.scope import Part, Planes, View
 from napari_unet.session.source import Source, name_axes, read_plane
 from napari_unet.store.journal import Edit, JournalWriter
@@ -47,8 +47,9 @@ class OpenImage:
     `review` is None until the image is segmented; its `labels` are those last handed to the disk. `counts`
     and `features` follow it with some delay. `doubts` are the network's about its prediction, None where
     they are not known; `tour` leads from one doubtful place to the next. `problem` is a sentence about what
-    could not be read. `sights` are how networks saw a plane, by model, channel and plane; `view`
-    is what was segmented last, where that was no whole plane.
+    could not be read. `scales` are those at which networks saw a plane, by model, channel and plane; `view`
+    is what was segmented last, where that was no whole plane. `model` is the one that was taken for it,
+    and `why`.
     """
 
     source: Source
@@ -71,7 +72,9 @@ class OpenImage:
     save_error: str = ""
     sources: list[Source] = field(default_factory=list)
     replacing: bool = False
-    sights: dict[tuple[str, Channels, Index], Sight] = field(default_factory=dict)
+    model: Path | None = None
+    why: str = ""
+    scales: dict[tuple[str, Channels, Index], float] = field(default_factory=dict)
     view: View | None = None
 
     @property

@@ -27,7 +27,7 @@ class OpenImages(Mapping[str, OpenImage]):
     `reviewed(key, box)` when pixels were changed, marked or unmarked; `visited(key, place)` when a window
     should show a place; `measured(key)` when there are new counts and features; `flushing()` before labels
     are needed: whoever shows them calls `note_edit` at once; `put_away(key)` when a window should show an
-    image's labels no longer.
+    image's labels no longer; `closed(key)` when an image was let go.
     """
 
     labels_replaced = Signal(str, object)
@@ -36,6 +36,7 @@ class OpenImages(Mapping[str, OpenImage]):
     measured = Signal(str)
     flushing = Signal()
     put_away = Signal(str)
+    closed = Signal(str)
 
     __hash__ = object.__hash__
 
@@ -134,7 +135,7 @@ class OpenImages(Mapping[str, OpenImage]):
         """Let go of an image; its corrections are written in the background first."""
         image = self._images.pop(key, None)
         if image is not None:
-            self._runner.later(lambda: self._release(image), lambda _: None)
+            self._runner.later(lambda: self._release(image), lambda _: self.closed.emit(key))
 
     def close_all(self) -> None:
         """Write all corrections; no more are taken."""

@@ -9,6 +9,7 @@ from napari_unet.core.learning.budget import FEWEST_STEPS
 
 _OTHER_WORK = 20.0  # steps, that all but the learning takes about as long as
 _MOST_OTHER = 0.6  # of the time
+_ENOUGH_STEPS = 40  # from which on something is learnt of cells that the model does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Pace:
         """Take it from the result of a fine_tune job whose labels came after `seconds`."""
         step, learning = result.get("step_seconds"), result.get("learning_seconds")
         return cls(step, seconds - learning) if step and learning else None
+
+    def is_enough(self, seconds: float) -> bool:
+        """Whether the steps there will be suffice to learn something."""
+        return self.count_steps(seconds) >= _ENOUGH_STEPS
 
     def count_steps(self, seconds: float) -> int:
         """Return about how many steps there will be, two digits of it."""

@@ -70,8 +70,8 @@ class View:
     def order(self, image: OpenImage, model: str) -> dict[str, Any]:
         """Return what the job has to be told beside what all are: all pixels, for the plane's brightness."""
         pixels, axes = image.read_planes([self.plane])
-        sight = image.sights.get((model, image.channel, self.plane))
-        return {"image": pixels, "axes": axes, "model": model, "box": self.box, "sight": sight}
+        scale = image.scales.get((model, image.channel, self.plane))
+        return {"image": pixels, "axes": axes, "model": model, "box": self.box, "scale": scale}
 
     def list_planes(self, grid: PlaneGrid) -> list[Index]:  # noqa: ARG002 - as of `Planes`
         """Return the plane."""

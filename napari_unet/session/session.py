@@ -6,7 +6,7 @@ its own or in the worker process, and comes back through `post`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -17,7 +17,8 @@ from napari_unet.core.image.blocks import Box
 from napari_unet.core.review.rebase import rebase
 from napari_unet.core.review.relabel import cut_review, restore_review
 from napari_unet.core.review.review import Review
-from napari_unet.models.registry import DEFAULT_MODEL, ModelEntry, find_models
+from napari_unet.jobs.choose_model import Choice, list_candidates
+from napari_unet.models.registry import AUTO, DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.background import Post
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
@@ -33,6 +34,7 @@ from napari_unet.store.project import Project
 from napari_unet.worker.job import Job
 from napari_unet.worker.worker import Worker
 
+_PATIENCE = 60.0  # s, that a job which nobody waits for has to stop in
 _COLLECTING = "Collecting your corrections"
 
 
@@ -49,15 +51,20 @@ class Session:
         self.worker = worker
         self.runner = Runner(post, post_gently or post)
         self.images = OpenImages(project, self.runner)
-        self.teachers = Teachers(project, self.runner, self.images)
+        self.teachers = Teachers(project, self.runner, self.images, self._list_taught)
         self.regions = Regions(
             project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
         )
         self.changed = self.runner.changed
         self.models: list[ModelEntry] = []
         self.model: Path | None = None
+        self.auto = True
         self.views = 1
         self.trial: Trial | None = None
+        self.doubted = False
+        self._waiting: Job | None = None
+        self._prepared: Path | None = None
+        self.images.measured.connect(self._prepare)
         self.pace: Pace | None = None
         self.warm = False
         self.closed = False
@@ -113,9 +120,23 @@ class Session:
             self.model = next(iter(default or paths), None)
         self.changed.emit()
 
+    @property
+    def chosen(self) -> str | Path:
+        """What the user has chosen: a model, or `AUTO`."""
+        return AUTO if self.auto or self.model is None else self.model
+
+    def choose(self, chosen: str | Path) -> None:
+        """Use another model from now on, or for `AUTO` the one that fits each image best."""
+        if chosen != AUTO:
+            self.use_model(Path(chosen))
+        elif not self.auto:
+            self.auto = True
+            self.changed.emit()
+
     def use_model(self, path: Path) -> None:
         """Use another model from now on."""
-        if path != self.model:
+        if self.auto or path != self.model:
+            self.auto = False
             self.model = path
             self._warm_up()
             self.changed.emit()
@@ -144,6 +165,7 @@ class Session:
             self._open(source, fill)
 
     def _open(self, source: Source, then: Callable[[Run, OpenImage], object]) -> None:
+        self._make_way()
         run = self.runner.begin(Activity.SEGMENTING, f"Opening '{source.name}'")
         self.images.open(source, lambda image: then(run, image), run)
 
@@ -155,41 +177,97 @@ class Session:
         seconds: float | None = None,
         steps: int | None = None,
         seed: int = 0,
+        anyway: bool = False,
     ) -> None:
-        """Learn from all corrections of the project, in the worker, then use the new model on image `key`.
+        """Learn from the corrections, in the worker, then use the new model on image `key`.
 
-        The result is a `trial`, until `keep` or `roll_back`.
+        The result is a `trial`, until `keep` or `roll_back`. Where the labels do not seem to belong to the
+        images nothing is learnt, unless `anyway`; it is said, and `doubted` until the next press.
         """
         if self.run is not None or self.model is None:
             return
+        self.doubted = False
+        self._make_way()
         self.images.flushing.emit()
         self._settle_trial()
         run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
-        image, opened, model = self.images[key], list(self.images.values()), self.model
+        image, opened = self.images[key], list(self.images.values())
+        if self.auto and image.model is not None:
+            self.model = image.model
+        model = self.model
         assert model is not None
         name = name_model(model.stem, {entry.path.stem for entry in self.models})
+        taught, left_out = self._list_taught(), list[str]()
 
         def order() -> Job:
-            corrections = gather_corrections(self.project, image, opened, channel)
+            corrections = gather_corrections(
+                self.project, image, opened, channel, model=str(model), taught=taught
+            )
+            left_out.extend(corrections.left_out)
             output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
             limits = {
-                **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed},
+                **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed, "anyway": anyway},
                 "next_planes": image.next_shapes() * self.views,
             }
             return self.worker.submit(
-                "fine_tune", model=str(model), output=str(output), **limits, **corrections
+                "fine_tune", model=str(model), output=str(output), **limits, **corrections.request
             )
 
         def done(result: dict[str, Any]) -> None:
-            self.trial = Trial(key, channel, model, Path(result["output"]), result)
+            if doubt := result.get("doubt"):
+                self.doubted = True
+                self.runner.end(run)
+                self.runner.refuse(f"{doubt} Or press Learn anyway.")
+                return
+            self.trial = Trial(key, channel, model, Path(result["output"]), result, left_out)
             self.pace = Pace.of(result, monotonic() - start) or self.pace
             if self.trial.accepted:
                 self._segment(run, image, channel, image.segmented_part())
             else:
                 self.runner.end(run)
-                self.runner.say(f"{self.trial.reason} Correct some more cells and try again.")
+                self.runner.say(self.trial.reason)
+                self._examine(self.trial)
 
         self.runner.submit(run, order, done)
+
+    def _examine(self, trial: Trial) -> None:
+        """Find out, while nobody waits, what the new model has forgotten of what the old one knows."""
+
+        def done(result: dict[str, Any]) -> None:
+            trial.result |= result
+            self.changed.emit()
+
+        if not trial.known:
+            self._do_when_idle("examine", done, parent=str(trial.parent), child=str(trial.model))
+
+    def _prepare(self) -> None:
+        """Do beforehand, once there are corrections, what a fine-tuning begins with."""
+        model = self.model
+        if model is None or model == self._prepared or self.run is not None or self.trial is not None:
+            return
+        if any(image.has_corrections for image in self.images.values()):
+            self._prepared = model
+            self._do_when_idle("prepare", lambda result: None, model=str(model))
+
+    def _do_when_idle(self, name: str, done: Callable[[dict[str, Any]], object], **request: str) -> None:
+        """Let the worker do a job that nobody waits for, until the user asks for something."""
+
+        def order() -> Job:
+            self._waiting = self.worker.submit(name, **request)
+            return self._waiting
+
+        self.runner.submit_quietly(order, done)
+
+    def _make_way(self) -> None:
+        """Let the worker go on with what the user asks for."""
+        if self._waiting is not None:
+            self._waiting.cancel(_PATIENCE)
+        self._waiting = None
+
+    def _list_taught(self) -> Collection[str]:
+        """Return the hashes of the images that taught the model which was chosen."""
+        entry = self.model_entry
+        return set(entry.card.training.get("image_sha256", ())) if entry is not None else ()
 
     def keep(self) -> None:
         """Keep the model on trial: it becomes one of the project's models and the one in use."""
@@ -207,6 +285,8 @@ class Session:
         self.refresh_models()
         self._warm_up()
         image = self.images.get(trial.key)
+        if image is not None:
+            image.model, image.why = path, ""
         if trial.start is None and image is not None:
             run = self.runner.begin(Activity.SEGMENTING, "Segmenting with the new model")
             self._segment(run, image, trial.channel, image.segmented_part())
@@ -266,14 +346,46 @@ class Session:
 
     def _settle_trial(self) -> None:
         """Decide for the user who goes on without deciding: what proved itself stays, what did not goes."""
-        if self.trial is not None and self.trial.accepted:
+        if self.trial is not None and self.trial.verdict.is_proven:
             self.keep()
         elif self.trial is not None:
             self.roll_back()
 
     def _segment(self, run: Run, image: OpenImage, channel: Channels, part: Part) -> None:
-        """Segment a part of an image with the model in use."""
-        model = self.model_in_use
+        """Segment a part of an image with the model in use, or with one that is chosen for it first."""
+        on_trial = self.trial is not None and self.trial.accepted
+        if not self.auto or on_trial or image.is_large:
+            self._segment_with(self.model_in_use, run, image, channel, part)
+        elif image.model is not None:
+            self.model = image.model
+            self._segment_with(self.model, run, image, channel, part)
+        else:
+            self._take_model(
+                run, image, channel, lambda path: self._segment_with(path, run, image, channel, part)
+            )
+
+    def _take_model(
+        self, run: Run, image: OpenImage, channel: Channels, then: Callable[[Path], object]
+    ) -> None:
+        """Let all models look at an image and take the one that fits it best."""
+        models = list_candidates([self.project.models_folder])
+
+        def order() -> Job:
+            indices = list(image.grid.indices())
+            pixels, axes = image.read_planes([indices[len(indices) // 2]])
+            look = {"channel": channel, "pixel_size": image.pixel_size}
+            return self.worker.submit("choose", image=pixels, axes=axes, models=models, **look)
+
+        def done(choice: Choice) -> None:
+            image.model = self.model = choice.model
+            image.why = choice.explain()
+            then(choice.model)
+
+        self.runner.submit(run, order, done)
+
+    def _segment_with(
+        self, model: Path | None, run: Run, image: OpenImage, channel: Channels, part: Part
+    ) -> None:
         if image.is_large:
             self.runner.end(run)
             self.runner.refuse(f"'{image.name}' is large: choose what of it to segment, then press Segment.")
@@ -294,8 +406,8 @@ class Session:
 
         def done(result: dict[str, Any]) -> None:
             doubts = part.merge_doubts(image.grid, image.doubts, result)
-            seen = zip(part.list_planes(image.grid), result.get("sights", ()), strict=False)
-            image.sights |= {(str(model), channel, index): sight for index, sight in seen}
+            seen = zip(part.list_planes(image.grid), result.get("scales", ()), strict=False)
+            image.scales |= {(str(model), channel, index): scale for index, scale in seen}
 
             def merge(review: Review | None) -> Review:
                 return part.merge(image.grid, review, result)
@@ -304,11 +416,13 @@ class Session:
                 image.doubts = doubts
                 if old is not None and (trial := self._trial_of(image, model)) is not None:
                     trial.note(old, image.snapshot())
+                    self._examine(trial)
 
             def describe() -> str:
                 if (trial := self._trial_of(image, model)) is not None:
                     return trial.reason
-                return part.describe(image.counts.cells if image.counts else 0, result)
+                said = part.describe(image.counts.cells if image.counts else 0, result)
+                return f"{said} {image.why}" if self.auto and image.why else said
 
             self.images.replace_review(
                 run, image, merge, model=model.stem, adopted=adopted, describe=describe

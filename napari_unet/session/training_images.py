@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Channels, PlaneGrid
+from napari_unet.core.image.axes import Channels, Index, PlaneGrid
 from napari_unet.core.review.review import Review
 from napari_unet.io.files import read_image
 from napari_unet.io.hashing import hash_image
@@ -22,41 +23,62 @@ from napari_unet.store.region import read_region
 
 logger = logging.getLogger("napari_unet")
 
-_SAME_SIZE = 1.25  # pixel sizes further apart than this factor do not go into one training
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """The images part of a "fine_tune" request, and a sentence for each image that had to be left out."""
+
+    request: dict[str, Any]
+    left_out: list[str]
 
 
 def gather_corrections(
-    project: Project, first: OpenImage, opened: Sequence[OpenImage], channel: Channels
-) -> dict[str, Any]:
+    project: Project,
+    first: OpenImage,
+    opened: Sequence[OpenImage],
+    channel: Channels,
+    *,
+    model: str = "",
+    taught: Collection[str] = (),
+) -> Corrections:
     """Return the reviewed planes of `first`, of the other open images and of the project's earlier ones.
 
-    The result has the images, axes, labels, reviewed masks and pixel size of a "fine_tune" request, and for
-    each plane the hash of the image that it is of. Of `first` the planes show `channel`, of the others what
-    was looked at when they were segmented.
-    Earlier images are read from their files; one that is gone, has changed, has another pixel size or was
-    excluded by the user is left out. Raises InputError where nothing was reviewed.
+    The result has the images, axes, labels, reviewed masks, pixel sizes and names of a "fine_tune" request,
+    and for each plane the hash of the image that it is of, and the scale at which `model` saw it. Of `first`
+    the planes show `channel`, of the others what was looked at when they were segmented.
+    Earlier images are read from their files, those that the user has ticked; where he has not chosen these
+    are the ones that `taught` the model, by their hashes. One that is gone or has changed is left out, which
+    is said. Raises InputError where nothing was reviewed.
     """
-    request: dict[str, Any] = {"images": [], "axes": [], "labels": [], "reviewed": [], "hashes": []}
+    keys = ("images", "axes", "labels", "reviewed", "hashes", "pixel_size", "names", "seen_at")
+    request: dict[str, Any] = {key: [] for key in keys}
+    left_out: list[str] = []
     for image in (first, *(other for other in opened if other is not first)):
-        fits = is_used(image.record) and _similar(image.pixel_size, first.pixel_size)
-        if image.review is not None and fits:
+        if image.review is not None and is_used(image.record):
             looked_at = channel if image is first else image.channel
-            _add(request, image.source.data, image.grid, image.review, image.record.info.hash, looked_at)
+            about = {"hashes": image.record.info.hash, "pixel_size": image.pixel_size, "names": image.name}
+            scales = {index: image.scales.get((model, looked_at, index)) for index in image.grid.indices()}
+            _add(request, image.source.data, image.grid, image.review, looked_at, about, scales)
     known = {image.key for image in opened}
     for record in project.images():
-        fits = is_used(record) and _similar(record.context.get("pixel_size"), first.pixel_size)
-        if record.key not in known and fits:
-            _add_earlier(request, record)
+        if record.key not in known and is_used(record, default=record.info.hash in taught):
+            left_out += _add_earlier(request, record)
     if not request["images"]:
         raise InputError(
             "Nothing has been reviewed yet in the images to learn from: correct some cells, or mark a view "
             "as reviewed, first."
         )
-    return {**request, "pixel_size": first.pixel_size}
+    return Corrections(request, left_out)
 
 
 def _add(
-    request: dict[str, Any], data: Any, grid: PlaneGrid, review: Review, sha256: str, channel: Channels
+    request: dict[str, Any],
+    data: Any,
+    grid: PlaneGrid,
+    review: Review,
+    channel: Channels,
+    about: dict[str, Any],
+    scales: dict[Index, float | None],
 ) -> None:
     reviewed = review.reviewed()
     for index in grid.indices():
@@ -70,17 +92,26 @@ def _add(
                 request["axes"].append("YX" if grid.axes.index("Y") < grid.axes.index("X") else "XY")
             request["labels"].append(review.labels[where].copy())
             request["reviewed"].append(reviewed[where])
-            request["hashes"].append(sha256)
+            for key, value in (*about.items(), ("seen_at", scales.get(index))):
+                request[key].append(value)
 
 
-def _add_earlier(request: dict[str, Any], record: ImageRecord) -> None:
+def _add_earlier(request: dict[str, Any], record: ImageRecord) -> list[str]:
+    """Add the planes of an image that is not open; return what has to be said where that cannot be done."""
     try:
-        data, review = _read_again(record), record.load_review()
-        if data is not None and review is not None:
-            grid = PlaneGrid(str(record.context["axes"]), tuple(data.shape))
-            _add(request, data, grid, review, record.info.hash, record.context.get("channel"))
+        review = record.load_review()
+        if review is None or not review.reviewed().any():
+            return []
+        data = _read_again(record)
+        if data is None:
+            return [f"'{record.name}' is left out: its file is gone or has changed."]
+        grid = PlaneGrid(str(record.context["axes"]), tuple(data.shape))
+        about = {"hashes": record.info.hash, "pixel_size": record.context.get("pixel_size")}
+        _add(request, data, grid, review, record.context.get("channel"), {**about, "names": record.name}, {})
     except (InputError, OSError, KeyError) as error:
         logger.info("The corrections of '%s' are left out: %s", record.name, error)
+        return [f"'{record.name}' is left out: it cannot be read ({error})."]
+    return []
 
 
 def _read_again(record: ImageRecord) -> npt.NDArray[Any] | None:
@@ -96,9 +127,3 @@ def _read_again(record: ImageRecord) -> npt.NDArray[Any] | None:
         candidates = [region.cut(data, axes) for data in candidates if data.ndim == len(axes)]
     fitting = (data for data in candidates if data.shape == record.shape)
     return next((data for data in fitting if hash_image(data) == record.info.hash), None)
-
-
-def _similar(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return 1 / _SAME_SIZE <= one / other <= _SAME_SIZE

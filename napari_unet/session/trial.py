@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from napari_unet.core.base.arrays import Labels
+from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.image.axes import Channels
+from napari_unet.core.learning.holdout import Verdict
 from napari_unet.core.review.relabel import cut_review, restore_review
 from napari_unet.core.review.review import Review
 from napari_unet.io import atomic
+from napari_unet.session.judgement import explain_known, explain_verdict
 
 
 @dataclass(slots=True)
 class Trial:
     """A model that the user has neither kept nor rolled back yet; its file lies among the project's runs.
 
-    `result` is what the fine_tune job returned. `before` and `start` are the review of image `key` before the
-    model was used there and right after; None as long as it was not.
+    `result` is what the fine_tune job returned, `left_out` says which corrected images it did not get.
+    `before` and `start` are the review of image `key` before the model was used there and right after; None
+    as long as it was not.
     """
 
     key: str
@@ -30,18 +34,32 @@ class Trial:
     parent: Path
     model: Path
     result: dict[str, Any]
+    left_out: list[str] = field(default_factory=list)
     before: Review | None = None
     start: Review | None = None
 
     @property
+    def verdict(self) -> Verdict:
+        """How the new model does beside the old one on what neither had learnt from."""
+        return Verdict(self.result["verdict"])
+
+    @property
     def accepted(self) -> bool:
-        """Whether the new model did at least as well as its parent on what neither had learnt from."""
-        return bool(self.result["accepted"])
+        """Whether it did not do worse, so that its labels can be shown."""
+        return self.verdict is not Verdict.WORSE
 
     @property
     def reason(self) -> str:
-        """One sentence that says why."""
-        return str(self.result["reason"])
+        """What is to be said about it."""
+        scores = (self.result[when] for when in ("before", "after"))
+        before, after = (Scores.model_validate(it) if it is not None else None for it in scores)
+        said = explain_verdict(self.verdict, before, after, self.result.get("share", 1.0))
+        return " ".join([said, *self.left_out])
+
+    @property
+    def known(self) -> str:
+        """What is to be said of scenes that the old model knows; nothing as long as that is not measured."""
+        return explain_known(*(self.result.get(f"known_{when}") for when in ("before", "after")))
 
     def note(self, old: Review, new: Review | None) -> None:
         """Note that the model's labels replaced the review `old` of the image by `new`."""

@@ -314,7 +314,7 @@ def test_images_are_segmented_again_by_a_network_that_looks_more_often(make_imag
 
 def test_a_worker_with_another_model_is_found_out(make_images, tiny_model, tmp_path):
     image = make_images(1) / "field00.tif"
-    task = Task(image, tmp_path / "field00.tif", str(tiny_model), Settings(model="0" * 64))
+    task = Task(image, tmp_path / "field00.tif", (str(tiny_model),), Settings(model="0" * 64))
     outcome = segment_file(task)
     assert outcome.status == "failed"
     assert "another model" in outcome.error

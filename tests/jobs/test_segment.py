@@ -248,7 +248,11 @@ def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp
         "output": str(output),
     }
     result = JOBS["fine_tune"](request, reports.append, go_on)
-    assert result["reason"]
+    assert result["verdict"]
+    prepared = JOBS["prepare"]({"model": str(tiny_model)}, ignore, go_on)
+    assert prepared == {}
+    known = JOBS["examine"]({"parent": str(tiny_model), "child": str(output)}, ignore, go_on)
+    assert set(known) == {"known_before", "known_after"}
     assert [p.values["step"] for p in reports if "loss" in p.values] == [1, 2, 3]
     assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
 
@@ -257,7 +261,7 @@ def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp
 def test_a_job_looks_as_often_as_it_is_asked_to(job, tiny_model, bright_squares, tmp_path):
     image, _ = bright_squares
     request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
-    request |= {"box": ((0, 9), (0, 9)), "sight": None} if job == "segment_view" else {}
+    request |= {"box": ((0, 9), (0, 9)), "scale": None} if job == "segment_view" else {}
     request |= {"output": str(tmp_path / "cells.zarr")} if job == "segment_large" else {}
     with pytest.raises(InputError, match="look 9 times"):
         JOBS[job]({**request, "views": 9}, ignore, go_on)

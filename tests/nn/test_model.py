@@ -1,11 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from napari_unet.core.base.card import CellKind
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import OUTPUT_MAPS, PRESETS, InstanceParams, NetworkParams
+from napari_unet.core.base.params import OUTPUT_MAPS, PRESETS, NetworkParams
 from napari_unet.core.image.tiling import mirror_indices
 from napari_unet.nn import model as predictor
 from napari_unet.nn.backend import compile_forward
@@ -120,27 +117,18 @@ def test_cells_of_an_unknown_size_are_seen_at_a_scale_that_fits(monkeypatch, tin
     assert physical.predict(image, pixel_size=0.5).scale == 0.5
 
 
-def test_each_kind_of_cells_is_drawn_by_its_own_network_and_thresholds(monkeypatch, tiny_card):
-    """An image of the earlier kind, of which only the network is sure that has learnt it."""
-    foreground = np.zeros((60, 60), np.float32)
-    foreground[10:30, 10:30], foreground[35:55, 35:55] = 0.95, 0.75
+def test_a_known_scale_is_not_searched_for(monkeypatch, tiny_card):
+    seen = []
 
     def predict_maps(self, plane, *, scale=1.0, on_tile=None):
-        seen = foreground if self.network is old else np.where(foreground > 0, 0.55, 0).astype(np.float32)
-        return np.stack([seen, 0 * seen, seen], -1)
+        seen.append(scale)
+        return np.zeros((*plane.shape[:2], 3), np.float32)
 
     monkeypatch.setattr(Model, "predict_maps", predict_maps)
-    careful = InstanceParams(certainty=0.9)
-    card = tiny_card.model_copy(update={"scale": 0.3, "earlier": (CellKind(instances=careful),)})
-    old = build_network(tiny_card.network)
-    model = Model(build_network(tiny_card.network), card, earlier=(old,))
-    prediction = model.predict(np.zeros((60, 60, 1), np.float32))
-    assert (prediction.scale, prediction.kind) == (1, card.earlier[0])
-    assert prediction.labels.max() == 1  # the fainter one is not certain enough for that kind
-    assert model.of_kind(prediction.kind).network is old
-    # A pixel size that fits the last kind only does not keep the earlier one from being found.
-    physical = replace(model, card=card.model_copy(update={"pixel_size": 0.5}))
-    assert physical.predict(np.zeros((60, 60, 1), np.float32), pixel_size=0.5).kind == card.earlier[0]
+    card = tiny_card.model_copy(update={"size_range": (10.0, 18.0)})
+    model = Model(build_network(tiny_card.network), card)
+    assert model.predict(np.zeros((60, 60, 1), np.float32), scale=2.5).scale == 2.5
+    assert seen == [2.5]
 
 
 def test_eight_views_draw_a_turned_image_as_they_draw_the_image(tiny_card):

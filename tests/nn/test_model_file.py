@@ -11,10 +11,8 @@ from napari_unet.nn.model_file import (
     CARD,
     WEIGHTS,
     load_network,
-    load_networks,
     read_card,
     save_network,
-    save_networks,
 )
 from napari_unet.nn.unet import build_network
 
@@ -74,22 +72,29 @@ def test_what_an_optimizer_remembers_is_not_written(tmp_path, tiny_card):
         np.testing.assert_allclose(first, second, atol=1e-3)
 
 
-def test_every_kind_of_cells_comes_back_with_its_own_weights(tmp_path, tiny_card):
-    path, tile = tmp_path / "kinds.keras", np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
-    networks = [build_network(TINY) for _ in range(2)]
-    card = tiny_card.model_copy(update={"scale": 0.5, "earlier": (tiny_card.kind,)})
-    save_networks(networks, card, path, compact=False)
-    loaded, read = load_networks(path, dtype="float32")
-    assert read == card
-    for network, back in zip(networks, loaded, strict=True):
-        np.testing.assert_array_equal(back.predict_on_batch(tile), network.predict_on_batch(tile))
-    assert [p.name for p in tmp_path.iterdir()] == ["kinds.keras"]
+def test_of_a_file_of_several_networks_the_last_one_is_read_and_the_card_says_so(tmp_path, tiny_card):
+    """Files of earlier versions, in which a network was kept for every kind of cells."""
+    network, old = build_network(TINY), build_network(TINY)
+    path, tile = tmp_path / "two.keras", np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    save_network(network, tiny_card, path, compact=False)
+    save_network(old, tiny_card, tmp_path / "old.keras", compact=False)
+    kind = {"scale": 0.5, "object_size": 20.0, "reserve": 0.1}
+    with zipfile.ZipFile(tmp_path / "old.keras") as source:
+        weights = source.read("model.weights.h5")
+    rewrite(path, lambda name, content: _add_kind(content, kind) if name == "card.json" else content)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("earlier-1.weights.h5", weights)
+    loaded, card = load_network(path, dtype="float32")
+    np.testing.assert_array_equal(loaded.predict_on_batch(tile), network.predict_on_batch(tile))
+    assert card.scale == tiny_card.scale
+    assert "1 earlier network" in card.description
+    save_network(loaded, card, tmp_path / "again.keras")
+    with zipfile.ZipFile(tmp_path / "again.keras") as archive:
+        assert "earlier-1.weights.h5" not in archive.namelist()
 
-    with pytest.raises(ValueError, match="1 networks for 2 kinds"):
-        save_network(networks[0], card, path)
-    rewrite(path, lambda name, content: None if name.startswith("earlier") else content)
-    with pytest.raises(InputError, match="not those of its kinds"):
-        load_networks(path)
+
+def _add_kind(card, kind):
+    return json.dumps({**json.loads(card), "earlier": [kind], "reserve": 0.2}).encode()
 
 
 def test_keras_itself_can_open_the_file(model_file):

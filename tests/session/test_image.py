@@ -125,14 +125,14 @@ def test_the_channels_looked_at_are_remembered_and_teach(open_again, project):
     correct(image)
     image = open_again(axes="CYX")
     assert image.channel == (0, 2)
-    request = gather_corrections(project, image, [image], 1)
+    request = gather_corrections(project, image, [image], 1).request
     np.testing.assert_array_equal(request["images"][0], DATA[1])
     assert (request["axes"], request.get("channel")) == (["YX"], None)
     first = open_again(DATA[0].copy())
     correct(first)
     first.review = first.record.load_review()
     image.writer.close()
-    request = gather_corrections(project, first, [first, image], None)
+    request = gather_corrections(project, first, [first, image], None).request
     combined = image.grid.plane(DATA, (), (0, 2))[..., 0]
     np.testing.assert_array_equal(request["images"][1], combined)
 

@@ -32,6 +32,7 @@ def test_each_plane_names_the_image_that_it_is_of(tmp_path):
     record.begin_review(done.prediction, done.labels, done.marked, model="nuclei")
     image = open_image(project, Source(id="1", name="stack", data=stack, axes="ZYX"), {})
     image.review = review(stack.shape)
-    request = gather_corrections(project, image, [image], None)
+    assert len(gather_corrections(project, image, [image], None).request["images"]) == 3
+    request = gather_corrections(project, image, [image], None, taught=[hash_image(earlier)]).request
     assert [plane.shape for plane in request["images"]] == [(8, 9)] * 4
     assert request["hashes"] == [hash_image(stack)] * 3 + [hash_image(earlier)]

@@ -8,9 +8,7 @@ import pytest
 import zarr
 from skimage.measure import label
 
-from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import NetworkParams
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.image.blocks import slices, within
 from napari_unet.core.image.normalise import normalise
@@ -91,7 +89,7 @@ def test_the_job_for_what_is_seen(scene, tiny_model):
     image = np.stack([scene // 3, scene])[:, None]
     request = {
         **{"model": str(tiny_model), "image": image, "axes": "CZYX", "channel": 1, "pixel_size": None},
-        **{"box": ((100, 200), (100, 200)), "sight": None},
+        **{"box": ((100, 200), (100, 200)), "scale": None},
     }
     said = []
     result = segment_view_job(request, lambda progress: said.append(progress.message), lambda: False)
@@ -100,8 +98,7 @@ def test_the_job_for_what_is_seen(scene, tiny_model):
     rows, columns = result["doubts"].points[:, 1:].T
     assert ((rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)).all()
     assert rows.max() > bottom - top
-    [(scale, kind)] = result["sights"]
-    assert (scale, kind.scale) == (1.0, 1.0)
+    assert result["scales"] == [1.0]
     assert "tile" in said[-1]
 
 
@@ -366,20 +363,20 @@ def test_corrections_of_a_region_teach_in_a_later_session(
     image.writer.close()
     other = opened(scene[:50, :50].copy(), id="2", pixel_size=0.25)
     other.review = Review.of(np.zeros((50, 50), np.int32))
-    request = gather_corrections(project, other, [other], None)
+    request = gather_corrections(project, other, [other], None).request
     np.testing.assert_array_equal(request["images"][0], pixels)
     assert request["reviewed"][0].sum() == 45 * 45
 
 
 def test_a_view_is_seen_as_the_whole_plane_was(opened):
     image = opened(np.zeros((3, 20, 30), np.uint8), axes="ZYX")
-    image.sights = {("m", None, (1,)): (0.5, ModelCard(name="m", network=NetworkParams(), outputs=()))}
+    image.scales = {("m", None, (1,)): 0.5}
     box = ((2, 9), (3, 8))
     order = View((1,), box).order(image, "m")
-    assert (order["box"], order["sight"][0], order["axes"]) == (box, 0.5, "YX")
+    assert (order["box"], order["scale"], order["axes"]) == (box, 0.5, "YX")
     assert order["image"].shape == (20, 30)
-    assert View((2,), box).order(image, "m")["sight"] is None
-    assert View((1,), box).order(image, "other")["sight"] is None
+    assert View((2,), box).order(image, "m")["scale"] is None
+    assert View((1,), box).order(image, "other")["scale"] is None
 
 
 def test_the_doubts_about_what_is_seen_take_the_place_of_those_that_were_there():

@@ -62,7 +62,7 @@ class Window:
 
     def use_model(self, stem: str) -> None:
         model = self.panel.step1.model
-        row = next(row for row in range(model.count()) if model.itemData(row).stem == stem)
+        row = next(row for row in range(model.count()) if Path(model.itemData(row)).stem == stem)
         model.setCurrentIndex(row)
         model.activated.emit(row)
 
@@ -121,7 +121,8 @@ def no_garbage() -> Iterator[None]:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     project = Project.open(tmp_path / "project")
-    for stem in ("nuclei", "deadly", "failing", "patient", "refusing", "worse"):
+    judged = ("worse", "unchanged", "untested", "doubting")
+    for stem in (*judged, "deadly", "failing", "patient", "refusing", "nuclei"):  # the newest one is tried
         write_model(project.models_folder / f"{stem}.keras")
     return project
 

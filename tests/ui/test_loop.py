@@ -107,8 +107,8 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     assert not reviewed[:, UNSEEN].any()
     np.testing.assert_array_equal(corrected[:, UNSEEN], predicted[:, UNSEEN])
 
-    effort = next((name for name, effort in EFFORTS.items() if effort.seconds >= 1.5 * pace), "thorough")
-    panel.step3.effort.setCurrentIndex(panel.step3.effort.findData(effort))  # longer on a slow machine
+    longer = (row for row, effort in enumerate(EFFORTS.values()) if effort.seconds >= 1.5 * pace)
+    panel.step3.effort.setCurrentIndex(next(longer, len(EFFORTS) - 1))  # on a slow machine
     trial = fine_tune(window)
     after = window.labels.data.copy()
     assert trial.accepted

@@ -5,20 +5,29 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_unet.core.base.params import MOST_ENLARGED, NORMALISATION, InstanceParams, NetworkParams
 
-MOST_EARLIER = 7
-"""Earlier kinds of cells that a model keeps, since each makes its file larger and its predictions slower."""
 _BELIEVED = 3.0
 
 
-class CellKind(BaseModel):
-    """One kind of cells that a network has learnt: how large it sees them, and how they are drawn."""
+class ModelCard(BaseModel):
+    """All that is needed to use a model besides its weights; stored as JSON inside the model's file.
+
+    What the network has learnt last is on it: how large it sees cells, and how they are drawn.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    format: int = Field(1, description="Version of this card's layout.", ge=1)
+    name: str = Field(title="Name", min_length=1, max_length=80)
+    title: str = Field("", title="What it segments")
+    description: str = ""
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    network: NetworkParams
+    outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
+    normalisation: str = Field(NORMALISATION, description="What is done to pixels first.")
     scale: float = Field(
         1.0,
         gt=0,
@@ -38,12 +47,21 @@ class CellKind(BaseModel):
         description="Of the training images, um.",
         json_schema_extra={"unit": "um"},
     )
-    reserve: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="By how much surer its network has to be of an image than the others' to draw it.",
-    )
+    parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
+    training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
+    scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
+    versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_other_networks(cls, given: Any) -> Any:
+        """Say of a file of an earlier version how many networks in it are no longer used."""
+        count = len(given.get("earlier") or ()) if isinstance(given, dict) else 0
+        if not count:
+            return given
+        told = f"The file also holds {count} earlier network{'s' * (count > 1)}: only the last one is used."
+        description = f"{given.get('description', '')} {told}".strip()
+        return {**{k: v for k, v in given.items() if k != "earlier"}, "description": description}
 
     def knows_scale(self, pixel_size: float | None) -> bool:
         """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""
@@ -65,49 +83,9 @@ class CellKind(BaseModel):
         # What is enlarged further shows nothing more, and may not fit into memory.
         return min(self.scale * pixel_size / self.pixel_size, max(self.scale, MOST_ENLARGED))
 
-
-class ModelCard(CellKind):
-    """All that is needed to use a model besides its weights; stored as JSON inside the model's file.
-
-    It is the card of the kind of cells that the model has learnt last. The `earlier` ones are its parents',
-    each with the weights that had learnt it: what a model knew it does not forget.
-    """
-
-    format: int = Field(1, description="Version of this card's layout.", ge=1)
-    name: str = Field(title="Name", min_length=1, max_length=80)
-    title: str = Field("", title="What it segments")
-    description: str = ""
-    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    network: NetworkParams
-    outputs: tuple[str, ...] = Field(description="Name of each output map, in order.")
-    normalisation: str = Field(NORMALISATION, description="What is done to pixels first.")
-    earlier: tuple[CellKind, ...] = Field(
-        (),
-        max_length=MOST_EARLIER,
-        description="Other kinds of cells that the model knows, as its parents learnt them.",
-    )
-    parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
-    training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
-    scores: dict[str, Any] = Field(default_factory=dict, description="Scores by data set.")
-    versions: dict[str, str] = Field(default_factory=dict, description="Software it was made with.")
-
-    @property
-    def kind(self) -> CellKind:
-        """The kind of cells that the model has learnt last."""
-        return CellKind(**{name: getattr(self, name) for name in CellKind.model_fields})
-
-    @property
-    def kinds(self) -> tuple[CellKind, ...]:
-        """All kinds of cells that the model has learnt, the last one first."""
-        return (self.kind, *self.earlier)
-
-    def specialise(self, kind: CellKind) -> ModelCard:
-        """Return the card of a model that knows only this kind of cells."""
-        return self.model_copy(update={**dict(kind), "earlier": ()})
-
     def settles_scale(self, pixel_size: float | None) -> bool:
-        """Whether ``pixel_size`` (um, or None) alone says how an image is seen, and as what kind of cells."""
-        return not self.earlier and self.knows_scale(pixel_size) and self.believes(pixel_size)
+        """Whether ``pixel_size`` (µm, or None) alone says how an image is resized for the network."""
+        return self.knows_scale(pixel_size) and self.believes(pixel_size)
 
     def explain_pixels(self, pixel_size: float | None) -> str:
         """Say that the pixels of an image, of ``pixel_size`` in um, are not those of the training images."""

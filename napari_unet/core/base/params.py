@@ -330,14 +330,20 @@ class TrainParams(Params):
 
 
 class Effort(NamedTuple):
-    """How long to learn, as a choice: its name, and the seconds from the press to the new labels."""
+    """How long to learn, as a choice: its name, and the seconds from the press to the new labels.
+
+    With ``steps`` there are so many weight updates, however long they take.
+    """
 
     title: str
     seconds: float
+    steps: int | None = None
 
     @property
     def duration(self) -> str:
-        """The time in words."""
+        """The time in words, or the number of steps."""
+        if self.steps is not None:
+            return f"{self.steps} steps"
         minutes = round(self.seconds / 60)
         return f"about {minutes} min" if minutes else f"about {self.seconds:.0f} s"
 
@@ -351,7 +357,7 @@ DEFAULT_EFFORT = "normal"
 
 
 class FineTuneParams(Params):
-    """Learning from a user's corrections."""
+    """Learning from a user's corrections: all that can be tuned about it."""
 
     steps: int | None = Field(
         None, title="Steps", ge=1, description="Weight updates; none means as many as the time allows."
@@ -364,6 +370,7 @@ class FineTuneParams(Params):
         description="How long to learn, from the press of the button to the new labels.",
         json_schema_extra=_unit("s"),
     )
+    seed: int = Field(0, title="Seed", ge=0, description="Same seed, same corrections, same model.")
     tile: int = Field(
         192,
         title="Tile",
@@ -374,11 +381,56 @@ class FineTuneParams(Params):
     )
     batch: int = Field(4, title="Batch", ge=1, le=64, description="Tiles per step.")
     learning_rate: float = Field(
-        1e-3,
-        title="Learning rate",
+        1e-3, title="Learning rate", gt=0, le=1, description="Peak, for a parent that finds no cell."
+    )
+    least_rate: float = Field(
+        0.1,
+        title="Least rate",
         gt=0,
         le=1,
-        description="Peak, for a parent that does badly; down to a tenth of it for one that does well.",
+        description="Share of the learning rate that is left for a parent that makes no mistake: the rate "
+        "falls with its mean AP on held-out corrections.",
+    )
+    warm_up: float = Field(
+        0.1, title="Warm-up", ge=0, lt=1, description="Share of the steps in which the learning rate rises."
+    )
+    average: float = Field(
+        0.95, title="Weight averaging", ge=0, lt=1, description="Momentum of the running mean of the weights."
+    )
+    rehearsed: float = Field(
+        0.25,
+        title="Rehearsal",
+        ge=0,
+        lt=1,
+        description="Share of the tiles that show drawn scenes as the parent segments them, so that the new "
+        "model does not forget them.",
+    )
+    separation: float = Field(
+        4.0, title="Border weight", ge=0, le=50, description="Extra weight of gaps between cells."
+    )
+    separation_sigma: float = Field(
+        5.0, title="Border width", gt=0, le=50, description="Of that weight.", json_schema_extra=_unit("px")
+    )
+    known: float = Field(
+        0.35,
+        title="Known from",
+        ge=0,
+        le=1,
+        description="Mean AP on held-out corrections from which on the parent is said to know such cells: "
+        "their scale and how they are split stay.",
+    )
+    cell_sizes: tuple[float, float] = Field(
+        (12.0, 34.0),
+        title="Cell sizes",
+        description="Diameters that the network sees well; cells beyond are resized.",
+        json_schema_extra=_unit("px"),
+    )
+    cell_size: float = Field(
+        32.0,
+        title="Cell size",
+        gt=0,
+        description="Diameter to which they are resized.",
+        json_schema_extra=_unit("px"),
     )
     held_out: float = Field(
         0.25,
@@ -387,5 +439,11 @@ class FineTuneParams(Params):
         le=0.5,
         description="Share of the corrections kept aside to compare the old model with the new one.",
     )
-    seed: int = Field(0, title="Seed", ge=0, description="Same seed, same corrections, same model.")
+    proving: float = Field(
+        0.15,
+        title="Proving",
+        gt=0,
+        lt=1,
+        description="Share of the time for what the old model finds in held-out corrections.",
+    )
     augment: AugmentParams = AugmentParams(zoom=1.3, invert=0.0)

@@ -22,6 +22,11 @@ def measure_object_size(labels: Sequence[Labels]) -> float | None:
     return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else None
 
 
+def measure_diameters(labels: Labels) -> NDArray[np.float64]:
+    """Return the diameters in px, 2 sqrt(area / pi), of the cells in labels (Y, X)."""
+    return np.asarray(2 * np.sqrt(_areas(labels) / np.pi), np.float64)
+
+
 def measure_typical_size(labels: Labels) -> float | None:
     """Return the diameter in px of the cell that the middle pixel of the foreground belongs to; (Y, X).
 
@@ -34,9 +39,13 @@ def measure_typical_size(labels: Labels) -> float | None:
     return float(2 * np.sqrt(middle / np.pi))
 
 
-def measure_size_range(labels: Sequence[Labels]) -> Range | None:
-    """Return the smallest and the largest typical size in px among label images, but for one in twenty."""
-    sizes = [size for image in labels if (size := measure_typical_size(image)) is not None]
+def measure_size_range(labels: Sequence[Labels], scales: Sequence[float] | None = None) -> Range | None:
+    """Return the smallest and the largest typical size in px among label images, but for one in twenty.
+
+    With ``scales`` they are those of the images resized by them, one each.
+    """
+    pairs = zip(labels, scales or [1.0] * len(labels), strict=True)
+    sizes = [size * scale for image, scale in pairs if (size := measure_typical_size(image)) is not None]
     if not sizes:
         return None
     low, high = np.percentile(sizes, [5, 95])

@@ -13,6 +13,8 @@ FEWEST_STEPS = 10
 _MOST_RESERVED = 0.6  # of the time that is left
 _FIRST_STEPS = 2  # they compile, and say nothing about the others
 _WINDOW = 8
+_BEFORE_STEPS, _AFTER_STEPS = 0.1, 0.9  # where a number of steps is asked for: their part of the bar
+_MOST_SHOWN = 0.99
 
 
 class Budget:
@@ -32,7 +34,7 @@ class Budget:
         self._reserved, self._most = 0.0, math.inf
         self._begun = self._last = started
         self._laps: list[float] = []
-        self._progress = 0.0
+        self._progress = self._shown = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -48,6 +50,16 @@ class Budget:
     def learning_seconds(self) -> float:
         """Seconds from the beginning of the learning to its last step."""
         return self._last - self._begun
+
+    @property
+    def fraction(self) -> float:
+        """How much of all is done, 0 to 1; it never falls."""
+        if self._steps is None:
+            done = self.elapsed / self.seconds
+        else:
+            done = _BEFORE_STEPS + (_AFTER_STEPS - _BEFORE_STEPS) * self._progress
+        self._shown = max(self._shown, min(done, _MOST_SHOWN))
+        return self._shown
 
     def begin(self, reserve: float) -> None:
         """Begin to learn; ``reserve`` seconds, as fast as the machine is now, are needed afterwards."""
@@ -66,7 +78,8 @@ class Budget:
             self._laps.append(now - self._last)
         self._last = now
         if self._steps is not None:
-            return step / self._steps
+            self._progress = step / self._steps
+            return self._progress
         end = self.started + self.seconds - min(self._reserved * self._slowdown(), self._most)
         next_step = self._laps[-1] if self._laps else 0.0
         share = (now + next_step - self._begun) / max(end - self._begun, 1e-3)

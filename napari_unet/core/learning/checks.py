@@ -1,19 +1,21 @@
 """Checks of corrections before anything is learnt from them: each failure says what is wrong and what to do.
 
 Held-out corrections cannot tell that all corrections are wrong; the image can. Outlines of cells lie on
-edges of the image, best of all where they are, and not a few pixels beside.
+edges of the image, best of all where they are, and not a few pixels beside. Where only that speaks against
+them the user has the last word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 from skimage.segmentation import find_boundaries
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.image.normalise import normalise
 
@@ -26,10 +28,11 @@ Correction = tuple[NDArray[np.generic], Labels, Mask]
 FEWEST_CELLS = 5
 MOST_LABELLED = 0.998
 REACH = 24  # px, how far labels are shifted to find a better place
-_NEAR = 4  # px, within which the best place counts as the right one
+_NEAR = 6  # px, within which the best place counts as the right one: as far as hands go astray
 _FAR = 12  # px, from which on outlines and edges agree by chance only
-_LEAST_DEVIATIONS = 4.0
-_PLAIN = 0.35  # mean rank of the edges under outlines from which on they agree beyond doubt; chance is 0
+_MARGIN = 0.8  # standard deviations of chance, by which the right place has to be better than all far ones
+_LEAST = 0.03  # mean rank of the edges under outlines, below which they agree with nothing; chance is 0
+_PLAIN = 0.35  # from which on they agree beyond doubt
 _EDGE_SIGMA = 1.5
 _MOST_HOLES = 2
 _HOLLOW, _VERY_HOLLOW = 0.03, 0.15  # of an object with its holes filled
@@ -38,11 +41,14 @@ _MOST_PLANES = 16
 _MOST_OFF = 30.0  # factor
 
 
-def check_corrections(corrections: Sequence[Correction]) -> None:
-    """Raise InputError if the corrections cannot be right.
+def check_corrections(
+    corrections: Sequence[Correction], names: Sequence[str] = (), anyway: bool = False
+) -> None:
+    """Raise InputError if the corrections cannot be right, and DoubtfulError if they hardly can.
 
-    That is, if nothing or no cell was reviewed, if there is no background, if background and cells are
-    exchanged, or if outlines lie beside the edges of the image (checked from 5 reviewed cells on).
+    They cannot if nothing or no cell was reviewed, or if background and cells are exchanged. They hardly can
+    if there is no background, or if outlines lie beside the edges of the images; with ``anyway`` that is not
+    asked, and never of fewer than 5 cells. ``names`` are those of the images, one each, for the message.
     """
     if not any(reviewed.any() for _, _, reviewed in corrections):
         raise InputError("Nothing has been reviewed yet: correct some cells or mark a region as right first.")
@@ -55,14 +61,14 @@ def check_corrections(corrections: Sequence[Correction]) -> None:
         raise InputError(
             "Cells and background seem to be exchanged in the labels: cells must have numbers, background 0."
         )
-    if cells < FEWEST_CELLS:
+    if anyway or cells < FEWEST_CELLS:
         return
     seen = sum(np.count_nonzero(reviewed) for _, _, reviewed in corrections)
     if sum(np.count_nonzero(labels) for labels in known) > MOST_LABELLED * seen:
-        raise InputError(
+        raise DoubtfulError(
             "Everything that was reviewed is labelled as a cell: mark some background as reviewed, too."
         )
-    _check_place(corrections[::step])
+    _check_place(corrections[::step], list(names)[::step])
 
 
 def check_rate(rate: float) -> None:
@@ -95,28 +101,81 @@ def _is_hollow(cell: Mask, share_allowed: float, number_allowed: int) -> bool:
     return bool(many or share > _VERY_HOLLOW)
 
 
-def _check_place(corrections: Sequence[Correction]) -> None:
-    """Raise InputError if outlines agree with edges better elsewhere, or nowhere better than by chance."""
+def _check_place(corrections: Sequence[Correction], names: Sequence[str]) -> None:
+    """Raise DoubtfulError if outlines agree with edges better elsewhere, or nowhere better than by chance."""
     parts = [_agree(*correction) for correction in corrections]
-    agreement = np.sum([part for part, _ in parts], axis=0) / max(sum(count for _, count in parts), 1)
-    rows, columns = np.indices(agreement.shape) - REACH
-    distance = np.maximum(np.abs(rows), np.abs(columns))
-    best = np.unravel_index(int(agreement.argmax()), agreement.shape)
-    by_chance = agreement[distance >= _FAR]
-    least = by_chance.mean() + _LEAST_DEVIATIONS * by_chance.std()
-    here = agreement[distance <= _NEAR].max()
-    there = agreement[best]
-    is_plain = there > min(least, _PLAIN)
-    if here < there and is_plain and distance[best] > _NEAR:
-        down, right = -int(rows[best]), -int(columns[best])
-        raise InputError(
-            f"The labels seem to be shifted against the image, {down} px down and {right} px to the right: "
-            "put them in their place."
+    found = _Agreement.of([part for part, _ in parts], [count for _, count in parts])
+    if found.is_right:
+        return
+    each = [_Agreement.of([part], [count]) for part, count in parts]
+    wrong = [number for number, agreement in enumerate(each) if not agreement.is_right]
+    told = [names[number] for number in wrong if number < len(names) and names[number]]
+    where = f" in {' and '.join(dict.fromkeys(told))}" if told else ""
+    if found.is_plain:
+        down, right = found.shift
+        raise DoubtfulError(
+            f"The labels{where} seem to be shifted against the image, {down} px down and {right} px to the "
+            "right: put them in their place."
         )
-    if here < least and not (here == there and is_plain):
-        raise InputError(
-            "The outlines of the labels do not lie on edges of the image: check that the labels belong to it."
-        )
+    raise DoubtfulError(
+        f"The outlines of the labels{where} do not lie on edges of the image: check that the labels belong "
+        "to it."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """How well outlines agree with edges for every shift of them, (2 REACH + 1) ^ 2."""
+
+    ranks: Float64
+
+    @classmethod
+    def of(cls, parts: Sequence[Float64], counts: Sequence[int]) -> _Agreement:
+        """Join what `_agree` found in several images."""
+        return cls(np.sum(parts, axis=0) / max(sum(counts), 1))
+
+    @property
+    def is_right(self) -> bool:
+        """Whether outlines agree best about where they are, and better than by chance."""
+        best = self.ranks.max()
+        return bool(self._distance[self._best] <= _NEAR and best >= _LEAST and self.is_plain)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the place that is best is better than far ones, of which one is the best by chance."""
+        far = self.ranks[(self._distance >= _FAR) & (self._away_from_best >= _FAR)]
+        return bool(self.ranks.max() >= min(far.max() + _MARGIN * far.std(), _PLAIN))
+
+    @property
+    def shift(self) -> tuple[int, int]:
+        """How far, down and to the right, labels lie from the best place, px."""
+        return REACH - self._best[0], REACH - self._best[1]
+
+    @property
+    def _best(self) -> tuple[int, int]:
+        row, column = np.unravel_index(int(self.ranks.argmax()), self.ranks.shape)
+        return int(row), int(column)
+
+    @property
+    def _distance(self) -> NDArray[np.intp]:
+        return self._measure_distance((REACH, REACH))
+
+    @property
+    def _away_from_best(self) -> NDArray[np.intp]:
+        return self._measure_distance(self._best)
+
+    def _measure_distance(self, place: tuple[int, int]) -> NDArray[np.intp]:
+        rows, columns = np.indices(self.ranks.shape)
+        return np.maximum(np.abs(rows - place[0]), np.abs(columns - place[1]))
+
+
+def _find_outlines(labels: Labels, reviewed: Mask) -> Mask:
+    """Return the reviewed pixels of cells (Y, X) that border on another cell or on background.
+
+    What lies beyond the reviewed pixels is only asked whether the cell goes on there: a cell that was drawn
+    is reviewed on its own pixels and no others.
+    """
+    return np.asarray(find_boundaries(labels, mode="inner") & reviewed, np.bool_)
 
 
 def _agree(plane: NDArray[np.generic], labels: Labels, reviewed: Mask) -> tuple[Float64, int]:
@@ -129,8 +188,7 @@ def _agree(plane: NDArray[np.generic], labels: Labels, reviewed: Mask) -> tuple[
     gradient = ndimage.gaussian_gradient_magnitude(grey.astype(np.float32), _EDGE_SIGMA)
     ranks = np.empty(gradient.size, np.float32)
     ranks[np.argsort(gradient, axis=None)] = np.linspace(-0.5, 0.5, gradient.size)
-    inside = ndimage.binary_erosion(reviewed, iterations=2, border_value=1)
-    outlines = find_boundaries(np.where(reviewed, labels, 0), mode="inner") & inside
+    outlines = _find_outlines(labels, reviewed)
     shape = [fft.next_fast_len(side + REACH, real=True) for side in labels.shape]
     edges = fft.rfft2(ranks.reshape(labels.shape), shape)
     lines = fft.rfft2(outlines.astype(np.float32), shape)

@@ -1,5 +1,5 @@
 """What a model knew before, practised while it learns something new (distillation, Hinton et al. 2015;
-for learning without forgetting, Li and Hoiem 2016), and examined afterwards on other scenes.
+for learning without forgetting, Li and Hoiem 2016), and, when nobody waits, examined on other scenes.
 
 No image of anybody's is needed: the scenes are rendered, and what is to be drawn in them is what the parent
 draws. In the examination the true cells count.
@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.card import CellKind
+from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.metrics import evaluate
 from napari_unet.core.image.normalise import normalise
 from napari_unet.core.learning.sampling import TrainingImage
@@ -27,22 +27,49 @@ _COVERED = 0.3  # of a scene by cells
 _KNOWN = 0.5  # AP at IoU 0.5 from which on a model is said to know a scene
 
 
-def rehearse(parent: Model) -> list[TrainingImage]:
+def prepare(parent: Model, report: Report) -> None:
+    """Do beforehand what a fine-tuning and the examination after it need of ``parent``.
+
+    What ``report``, which is called after each scene, raises ends the work.
+    """
+    rehearse(parent, report)
+    measure_known(parent, None, report)
+
+
+def rehearse(parent: Model, report: Report = lambda progress: None) -> list[TrainingImage]:
     """Return rendered scenes with their true labels and the maps that ``parent`` draws in them.
 
-    They are grey: none where ``parent`` looks at several channels.
+    They are grey: none where ``parent`` looks at several channels. What ``report`` raises ends the work.
     """
-    known = parent.sha256, parent.card.kind
-    if parent.sha256 and known in _rehearsed:
-        return _rehearsed[known]
+    if parent.sha256 and parent.sha256 in _rehearsed:
+        return _rehearsed[parent.sha256]
     scenes = _render_scenes(_RADII, 100) if parent.card.network.channels == 1 else []
-    images = [TrainingImage(image, labels, maps=parent.predict_maps(image)) for image, labels in scenes]
+    images = []
+    for image, labels in scenes:
+        images.append(TrainingImage(image, labels, maps=parent.predict_maps(image)))
+        report(Progress())
     _rehearsed.clear()
-    _rehearsed[known] = images
+    _rehearsed[parent.sha256] = images
     return images
 
 
-_rehearsed: dict[tuple[str, CellKind], list[TrainingImage]] = {}  # of the last parent, by its hash
+_rehearsed: dict[str, list[TrainingImage]] = {}  # of the last parent, by its hash
+
+
+def measure_known(
+    parent: Model, child: Model | None, report: Report = lambda progress: None
+) -> tuple[float | None, float | None]:
+    """Return the AP at IoU 0.5 of both models on drawn scenes that the parent segments well.
+
+    None where it knows no such scene, and of a child that is None. What the parent scores is measured once,
+    as long as it is the last one. What ``report``, which is called after each scene, raises ends the work.
+    """
+    if parent.sha256 not in _examined or not parent.sha256:
+        exam = Exam.of(parent, report)
+        _examined.clear()
+        _examined[parent.sha256] = exam
+    exam = _examined[parent.sha256]
+    return exam.before, None if child is None else exam.grade(child, report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +84,31 @@ class Exam:
     before: float | None
 
     @classmethod
-    def of(cls, parent: Model) -> Exam:
+    def of(cls, parent: Model, report: Report = lambda progress: None) -> Exam:
         """Find out which scenes ``parent`` knows."""
         images, labels, found = [], [], []
         scenes = _render_scenes(_EXAM_RADII, 200) if parent.card.network.channels == 1 else []
         for image, truth in scenes:
             prediction = parent.predict(image).labels
+            report(Progress())
             if evaluate(prediction, truth).ap50 >= _KNOWN:
                 images.append(image)
                 labels.append(truth)
                 found.append(prediction)
         return cls(images, labels, evaluate(found, labels).ap50 if found else None)
 
-    def grade(self, model: Model) -> float | None:
+    def grade(self, model: Model, report: Report = lambda progress: None) -> float | None:
         """Return the AP at IoU 0.5 of another model on the same scenes."""
         if not self.images:
             return None
-        return evaluate([model.predict(image).labels for image in self.images], self.labels).ap50
+        found = []
+        for image in self.images:
+            found.append(model.predict(image).labels)
+            report(Progress())
+        return evaluate(found, self.labels).ap50
+
+
+_examined: dict[str, Exam] = {}  # of the last parent, by its hash
 
 
 @cache

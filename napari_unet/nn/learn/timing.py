@@ -20,18 +20,12 @@ def count_pixels(
 ) -> int:
     """Return how many pixels, halos included, the network sees of a plane (Y, X) with ``pixel_size`` in um.
 
-    It sees the plane once at each scale that it may have, or at the scale ``at`` only.
+    It sees the plane at the scale ``at``, if given.
     """
-    if at is not None:
-        scales: tuple[float, ...] = (at,)
-    else:
-        scales = tuple(kind.image_scale(pixel_size) for kind in card.kinds)
-    total = 0
-    for scale in scales:
-        rows, columns = (max(1, round(side * scale)) for side in shape)
-        plan = plan_network_tiles(card.network, (rows, columns))
-        total += count_read(plan, border=BORDER, multiple=card.network.step)
-    return total
+    scale = card.image_scale(pixel_size) if at is None else at
+    rows, columns = (max(1, round(side * scale)) for side in shape)
+    plan = plan_network_tiles(card.network, (rows, columns))
+    return count_read(plan, border=BORDER, multiple=card.network.step)
 
 
 def measure_pace(model: Model) -> float:

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import VIEWS, LookParams
 from napari_unet.jobs.batch_job import Order
-from napari_unet.models.registry import ModelEntry
+from napari_unet.models.registry import AUTO, ModelEntry
 from napari_unet.session.batch import parse_channels
 from napari_unet.ui.panel.segment import make_combo, show_models
 
@@ -104,11 +104,12 @@ class OptionsForm(QGroupBox):
             scheduler=scheduler,
         )
 
-    def show_models(self, entries: Sequence[ModelEntry], chosen: Path | None) -> None:
+    def show_models(self, entries: Sequence[ModelEntry], chosen: str | Path) -> None:
         """Offer these models; `chosen` is the one until the user has chosen another."""
         before = self.model.currentData() if self.models else None
         self.models = entries
-        show_models(self.model, entries, before if before in {entry.path for entry in entries} else chosen)
+        there = {entry.path for entry in entries} | {AUTO}
+        show_models(self.model, entries, before if before in there else chosen)
 
     def suggest_output(self, folder: Path | None) -> None:
         """Fill in a folder for the labels, unless the user has chosen one."""

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QGroupBox, QPushButton, QVB
 from napari_unet.core.base.errors import InputError
 from napari_unet.io.layers import LayerData
 from napari_unet.jobs.batch_task import Outcome
-from napari_unet.models.registry import DEFAULT_MODEL, ModelEntry, find_models
+from napari_unet.models.registry import AUTO, find_models
 from napari_unet.session.batch import BatchSession
 from napari_unet.ui.batch.list import FileList
 from napari_unet.ui.batch.options import OptionsForm
@@ -151,10 +151,9 @@ class BatchView(QWidget):
     def _offer_models(self) -> None:
         panel = find_panel(self.viewer)
         if panel is not None:
-            self.options.show_models(panel.session.models, panel.session.model_in_use)
+            self.options.show_models(panel.session.models, panel.session.chosen)
         else:
-            entries = find_models()
-            self.options.show_models(entries, _find_default(entries))
+            self.options.show_models(find_models(), AUTO)
 
     def _add_files(self) -> None:
         self.session.add(map(Path, ask_for_images(self)))
@@ -217,10 +216,6 @@ def _path_of(layer: Image) -> Path | None:
     """Return the file that an image comes from."""
     path = layer.source.path
     return Path(path) if path and Path(path).exists() else None
-
-
-def _find_default(entries: Sequence[ModelEntry]) -> Path | None:
-    return next((entry.path for entry in entries if entry.card.name == DEFAULT_MODEL), None)
 
 
 def _button(text: str, name: str, tip: str) -> QPushButton:

@@ -24,15 +24,17 @@ from qtpy.QtWidgets import QApplication, QWidget
 from scipy import ndimage
 from skimage import measure
 
-from napari_unet.core.base.params import DEFAULT_EFFORT, EFFORTS
+from napari_unet.core.base.params import Effort
 from napari_unet.core.cells.metrics import Scores, evaluate
 from napari_unet.io.files import read_labels, sample_path, write_labels
+from napari_unet.models.registry import BUNDLED, DEFAULT_MODEL, find_model
 from napari_unet.store.project import Project
 from napari_unet.ui.canvas.layers import visible_box
 from napari_unet.ui.panel.panel import UNetPanel
 from napari_unet.worker.worker import Worker
 
 SAMPLE = "cells"
+STEPS = 120
 GOOD = 0.8
 BRUSH = 3
 _SQUARE = np.ones((BRUSH, BRUSH), bool)
@@ -173,7 +175,7 @@ def wrong_cells(truth: np.ndarray, labels: np.ndarray, seen: np.ndarray) -> list
     return found
 
 
-def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: str) -> dict[str, Any]:
+def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: Effort) -> dict[str, Any]:
     """Do it all in an open window; return the scores that are also written to `folder`."""
     truth = read_labels(sample_path(f"{SAMPLE}_labels"))
     hands, session = Hands(viewer), panel.session
@@ -214,7 +216,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: str) -> dict[s
     corrected, counts = labels().data.copy(), panel.step2.counts.text()
     seconds_of_correcting = time.monotonic() - started
     shoot("4-reviewed")
-    panel.step3.effort.setCurrentIndex(panel.step3.effort.findData(effort))
+    panel.step3.offer(effort)
     hands.click(panel.step3.fine_tune)
     wait_for(lambda: len(panel.step3.plot.points) > 5 or session.run is None, "the learning")
     shoot("5-learning")
@@ -222,13 +224,15 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: str) -> dict[s
     shoot("6-proven")
     trial = session.trial
     after = labels().data.copy()
-    hands.click(panel.step3.keep if trial is not None and trial.accepted else panel.step3.roll_back)
+    proven = trial is not None and trial.verdict.is_proven
+    hands.click(panel.step3.keep if proven else panel.step3.roll_back)
     wait_for(settled, "the decision")
     viewer.reset_view()
     shoot("7-decided")
     scores = {
         "corrections": counts,
         "seconds_of_correcting": round(seconds_of_correcting, 1),
+        "kept": proven,
         "held_out": trial.result if trial else None,
         "whole_image": {
             name: summarise(evaluate(array, truth))
@@ -259,8 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 if the loop came to its end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where screenshots, labels and scores go")
-    parser.add_argument("--effort", choices=EFFORTS, default=DEFAULT_EFFORT, help="how long to learn")
-    parser.add_argument("--model", type=Path, help="a model file to begin with")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of learning, however long they take")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="the model to begin with, or a file of one")
     options = parser.parse_args(arguments)
     import napari
 
@@ -270,23 +274,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     project = Project.open(folder / "project")
     viewer = napari.Viewer(show=False)
     panel = UNetPanel(viewer, project=project, worker=Worker(log=folder / "worker.log"))
-    if options.model is not None:
-        path = project.models_folder / options.model.name
-        shutil.copy(options.model, path)
+    model = find_model(options.model)
+    if model.parent != BUNDLED:
+        model = Path(shutil.copy(model, project.models_folder / model.name))
         panel.session.refresh_models()
-        panel.session.use_model(path)
+    panel.session.use_model(model)  # not the one that fits best, to which nothing can be taught here
     viewer.window.add_dock_widget(panel, name="U-Net", area="right")
     viewer.window.resize(1400, 900)
     viewer.window.show()
     viewer.open_sample("napari-unet", SAMPLE)
     try:
-        scores = run_demo(viewer, panel, folder, options.effort)
+        scores = run_demo(viewer, panel, folder, Effort("Demo", 60.0, options.steps))
     finally:
         viewer.close()
         QTest.qWait(100)
     print(
         json.dumps(
-            {key: scores[key] for key in ("corrections", "whole_image", "outside_the_region")}, indent=1
+            {key: scores[key] for key in ("corrections", "kept", "whole_image", "outside_the_region")},
+            indent=1,
         )
     )
     print(f"Screenshots, labels and scores are in {folder}")

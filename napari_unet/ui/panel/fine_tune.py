@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from napari_unet.core.base.params import DEFAULT_EFFORT, EFFORTS, FineTuneParams
+from napari_unet.core.base.params import DEFAULT_EFFORT, EFFORTS, Effort, FineTuneParams
 from napari_unet.core.base.progress import Progress
 from napari_unet.session.pace import Pace
 from napari_unet.session.trial import Trial
@@ -51,6 +51,8 @@ class FineTuneStep(QGroupBox):
         self.fine_tune.setToolTip(
             "Let the network learn from what you reviewed, and from nothing else (Shift-T)"
         )
+        self.anyway = QPushButton("Learn anyway", objectName="learn_anyway")
+        self.anyway.setToolTip("Learn from these corrections although they do not seem to fit the image")
         self.reason = QLabel(objectName="reason")
         self.reason.setWordWrap(True)
         self.plot = LossPlot()
@@ -58,8 +60,8 @@ class FineTuneStep(QGroupBox):
         self.known = QLabel(objectName="known")
         self.known.setWordWrap(True)
         self.known.setToolTip(
-            "AP at IoU 0.5 on drawn images that the old model segments well and that were not learnt from: "
-            "a fall means that it forgets other kinds of images"
+            "AP at IoU 0.5 on drawn images that the old model segments well: where the new one does worse, "
+            "go on using the old one for such images"
         )
         self.compare = QPushButton("Compare", objectName="compare")
         self.compare.setToolTip("Show what you see now under the old and the new model, side by side")
@@ -69,20 +71,46 @@ class FineTuneStep(QGroupBox):
         self._pace: Pace | None = None
         self.effort.currentIndexChanged.connect(lambda: self.show_pace(self._pace))
         self.show_pace(None)
+        self.show_doubt(False)
         self.show_trial(None)
 
     @property
+    def chosen_effort(self) -> Effort:
+        """How long to learn, from the press of the button to the new labels, or how many steps."""
+        effort: Effort = self.effort.currentData()
+        return effort
+
+    @property
     def seconds(self) -> float:
-        """How long to learn, from the press of the button to the new labels."""
-        return EFFORTS[self.effort.currentData()].seconds
+        """How long that is expected to take."""
+        return self.chosen_effort.seconds
+
+    def offer(self, effort: Effort) -> None:
+        """Add an effort and choose it."""
+        self.effort.addItem(f"{effort.title} - {effort.duration}", effort)
+        self.effort.setCurrentIndex(self.effort.count() - 1)
 
     def show_pace(self, pace: Pace | None) -> None:
         """Say what the chosen effort will take, as far as it is known."""
         self._pace = pace
-        text = EFFORTS[self.effort.currentData()].duration
+        text = self.chosen_effort.duration
         if pace is not None:
-            text += f": ~{pace.count_steps(self.seconds)} steps on this machine"
+            text += f": ~{pace.count_steps(self.seconds)} steps on this machine{self._warn(pace)}"
         self.estimate.setText(text)
+
+    def _warn(self, pace: Pace) -> str:
+        """Say that the chosen effort is too short on this machine, and which one is not."""
+        if pace.is_enough(self.seconds):
+            return ""
+        enough = (effort for effort in EFFORTS.values() if pace.is_enough(effort.seconds))
+        better = next(enough, max(EFFORTS.values(), key=lambda effort: effort.seconds))
+        if better.seconds <= self.seconds:
+            return ", which is too slow to learn much"
+        return f", too few to learn much: choose {better.title}"
+
+    def show_doubt(self, doubted: bool) -> None:
+        """Offer to learn from corrections that seem to be wrong."""
+        self.anyway.setVisible(doubted)
 
     def show_reason(self, reason: str) -> None:
         """Say why the button cannot be pressed now; nothing where it can."""
@@ -103,12 +131,9 @@ class FineTuneStep(QGroupBox):
             widget.setVisible(trial is not None)
         self.plot.setVisible(trial is not None or bool(self.plot.points))
         self.scores.show_result(trial.result if trial is not None else None)
-        before, after = (
-            (trial.result.get(f"known_{when}") if trial is not None else None) for when in ("before", "after")
-        )
-        self.known.setVisible(before is not None and after is not None)
-        if before is not None and after is not None:
-            self.known.setText(f"On images it knew: {before:.2f} → {after:.2f}")
+        known = trial.known if trial is not None else ""
+        self.known.setVisible(bool(known))
+        self.known.setText(known)
         if trial is None:
             return
         good = trial.accepted
@@ -126,9 +151,11 @@ class FineTuneStep(QGroupBox):
             decision.addWidget(button)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        for widget in (self.images, self.fine_tune, self.reason, self.plot, self.scores, self.known):
+        shown = (self.images, self.fine_tune, self.anyway, self.reason, self.plot, self.scores)
+        for widget in shown:
             layout.addWidget(widget)
         layout.addLayout(decision)
+        layout.addWidget(self.known)  # comes later, and must not push the buttons away
 
 
 class ScoreTable(QTableWidget):
@@ -189,8 +216,8 @@ def read_score(scores: dict[str, Any], name: str) -> float:
 
 def _effort() -> QComboBox:
     choice = QComboBox(objectName="effort")
-    for name, effort in EFFORTS.items():
-        choice.addItem(f"{effort.title} - {effort.duration}", name)
-    choice.setCurrentIndex(choice.findData(DEFAULT_EFFORT))
+    for effort in EFFORTS.values():
+        choice.addItem(f"{effort.title} - {effort.duration}", effort)
+    choice.setCurrentIndex(list(EFFORTS).index(DEFAULT_EFFORT))
     choice.setToolTip(FineTuneParams.model_fields["seconds"].description or "")
     return choice

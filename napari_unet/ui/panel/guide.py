@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_unet.core.learning.holdout import Verdict
 from napari_unet.core.review.review import Review
 from napari_unet.core.review.tour import Tour
 from napari_unet.session.image import OpenImage
@@ -34,8 +35,12 @@ def find_next_step(session: Session, image: OpenImage | None, *, has_layer: bool
         return "Next: there is no model; install the package again.", ""
     if not has_layer:
         return "Next: open an image - drop it here, or take one from File > Open Sample.", "open"
-    if session.trial is not None and session.trial.accepted:
+    if session.trial is not None and session.trial.verdict.is_proven:
         return "Next: compare, then Keep or Roll back.", "keep"
+    if session.trial is not None and session.trial.verdict is Verdict.UNTESTED:
+        return "Next: compare the two and decide, or go on correcting.", "compare"
+    if session.trial is not None and session.trial.verdict is Verdict.UNCHANGED:
+        return "Next: go on correcting, then Fine-tune again.", "next_to_fix"
     if image is not None and image.is_large:
         return "Next: zoom in to what you want to correct and press Segment.", "segment"
     if image is None or image.review is None:

@@ -105,13 +105,18 @@ class UNetPanel(QWidget):
         """Take the mark off what the canvas shows."""
         self._with_view(self.session.images.unmark)
 
-    def fine_tune(self) -> None:
-        """Learn from the corrections."""
-        image = self.image
+    def fine_tune(self, *, anyway: bool = False) -> None:
+        """Learn from the corrections, `anyway` where they do not seem to fit the image."""
+        image, effort = self.image, self.step3.chosen_effort
         if image is not None and self.step3.fine_tune.isEnabled():
             self.step3.plot.clear()
-            channel = self.step1.channel_number
-            self.session.fine_tune(image.key, channel=channel, seconds=self.step3.seconds)
+            self.session.fine_tune(
+                image.key,
+                channel=self.step1.channel_number,
+                seconds=effort.seconds,
+                steps=effort.steps,
+                anyway=anyway,
+            )
 
     def open_files(self) -> None:
         """Ask for image files and show them."""
@@ -123,7 +128,7 @@ class UNetPanel(QWidget):
         busy = session.run is not None
         learning = session.runner.activity is Activity.LEARNING
         entry = session.model_entry
-        self.step1.show_models(session.models, session.model)
+        self.step1.show_models(session.models, session.chosen, image.model if image is not None else None)
         self.step1.show_image(image, entry.card.network.channels if entry else 1)
         self.step1.axes.field.setEnabled(not busy)
         ready = layer is not None and session.model is not None and not self.step1.axes.problem
@@ -135,6 +140,7 @@ class UNetPanel(QWidget):
         reason = explain_no_learning(image)
         self.step3.fine_tune.setEnabled(not reason and not busy)
         self.step3.show_reason(reason)
+        self.step3.show_doubt(session.doubted and not busy)
         trial = None if learning else session.trial
         if trial is not None and self.step3.keep.isHidden():
             self.column.show_control(self.step3.keep)
@@ -156,7 +162,13 @@ class UNetPanel(QWidget):
         if image is not None and image.review is not None and self.overlay.layer is None:
             with signals_blocked(self.step2.show_reviewed):  # the user has removed the layer
                 self.step2.show_reviewed.setChecked(False)
-        for candidate in (self.step1.segment, self.step2.next_to_fix, self.step3.fine_tune, self.step3.keep):
+        for candidate in (
+            self.step1.segment,
+            self.step2.next_to_fix,
+            self.step3.fine_tune,
+            self.step3.compare,
+            self.step3.keep,
+        ):
             set_look(candidate, "next", candidate.objectName() == pointed)
 
     def event(self, event: QEvent | None) -> bool:
@@ -210,7 +222,8 @@ class UNetPanel(QWidget):
         self.step2.unmark.clicked.connect(self.unmark)
         self.region.connect_session(self.session, lambda: self.image)
         self.step2.show_reviewed.toggled.connect(self._show_overlay)
-        self.step3.fine_tune.clicked.connect(self.fine_tune)
+        self.step3.fine_tune.clicked.connect(lambda: self.fine_tune())
+        self.step3.anyway.clicked.connect(lambda: self.fine_tune(anyway=True))
         self.step3.compare.clicked.connect(self.comparer.open)
         self.step3.images.chosen.connect(self.session.teachers.choose)
         self.step3.keep.clicked.connect(self.session.keep)
@@ -242,9 +255,9 @@ class UNetPanel(QWidget):
         self._refresh_timer.start()
 
     def _use_model(self) -> None:
-        path: Path | None = self.step1.model.currentData()
-        if path is not None:
-            self.session.use_model(path)
+        chosen: str | Path | None = self.step1.model.currentData()
+        if chosen is not None:
+            self.session.choose(chosen)
 
     def _look(self) -> None:
         self.session.views = self.step1.views
@@ -378,6 +391,7 @@ def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> 
         shown_here = (
             *(runner.changed, runner.progress, session.regions.cells_written),
             *(images.labels_replaced, images.put_away, images.measured, images.reviewed, images.visited),
+            images.closed,
         )
         for signal in shown_here:
             signal.disconnect()

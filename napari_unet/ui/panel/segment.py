@@ -23,7 +23,7 @@ from superqt.utils import signals_blocked
 
 from napari_unet.core.base.params import VIEWS, LookParams
 from napari_unet.core.image.axes import Channels
-from napari_unet.models.registry import ModelEntry
+from napari_unet.models.registry import AUTO, ModelEntry
 from napari_unet.session.image import OpenImage
 from napari_unet.ui.panel.axes import AxesEditor
 
@@ -106,9 +106,9 @@ class SegmentStep(QGroupBox):
         """Offer these image layers."""
         show_choices(self.image, [(layer.name, layer) for layer in layers], chosen)
 
-    def show_models(self, entries: Sequence[ModelEntry], chosen: Path | None) -> None:
-        """Offer these models."""
-        show_models(self.model, entries, chosen)
+    def show_models(self, entries: Sequence[ModelEntry], chosen: str | Path, taken: Path | None) -> None:
+        """Offer these models; `taken` is the one that was taken for the image where `AUTO` is `chosen`."""
+        show_models(self.model, entries, chosen, taken)
 
     def show_image(self, image: OpenImage | None, wanted_channels: int) -> None:
         """Show what an image is taken for; offer its channels, where it has any, and parts of it.
@@ -164,10 +164,14 @@ _TOOLTIP = 3  # Qt.ItemDataRole.ToolTipRole
 _TICKED = Qt.CheckState.Checked
 
 
-def show_models(combo: QComboBox, entries: Sequence[ModelEntry], chosen: Path | None) -> None:
-    """Offer models in a combo box whose data are their files."""
-    show_choices(combo, [(_title(entry), entry.path) for entry in entries], chosen)
-    for row, entry in enumerate(entries):
+def show_models(
+    combo: QComboBox, entries: Sequence[ModelEntry], chosen: str | Path, taken: Path | None = None
+) -> None:
+    """Offer models in a combo box whose data are their files; first of all to take the one that fits."""
+    auto = f"Auto - {taken.stem}" if taken is not None else "Auto - the one that fits best"
+    show_choices(combo, [(auto, AUTO), *((_title(entry), entry.path) for entry in entries)], chosen)
+    combo.setItemData(0, "Looks at a sample of the image with each model", _TOOLTIP)
+    for row, entry in enumerate(entries, start=1):
         combo.setItemData(row, entry.card.description or str(entry.path), _TOOLTIP)
 
 

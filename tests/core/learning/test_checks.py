@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.learning.checks import check_corrections, check_rate
 from napari_unet.core.synthetic.scenes import render_cells, render_membranes, render_nuclei
 
@@ -45,6 +46,41 @@ def _is_number(word):
     return word.lstrip("-").isdigit()
 
 
+def test_where_only_the_place_of_labels_is_in_doubt_the_user_has_the_last_word(correction):
+    image, labels, reviewed = correction
+    beside = (image, np.roll(labels, (12, 5), (0, 1)), reviewed)
+    with pytest.raises(DoubtfulError, match=r"labels in b\.tif"):
+        check_corrections([correction, beside, beside, beside], ["a.tif", *["b.tif"] * 3])
+    check_corrections([beside], anyway=True)
+
+
+def test_what_cannot_be_right_is_refused_whatever_the_user_says(correction):
+    image, labels, reviewed = correction
+    with pytest.raises(InputError, match="exchanged") as error:
+        check_corrections([(image, (labels == 0).astype(np.int32), reviewed)], anyway=True)
+    assert not isinstance(error.value, DoubtfulError)
+
+
+def test_cells_that_are_reviewed_on_their_own_pixels_only_pass(correction):
+    """As they are where somebody draws cells that the network has missed, and marks a bit of background."""
+    image, labels, reviewed = correction
+    drawn = np.where(labels % 2 == 0, labels, 0)
+    marked = np.zeros_like(reviewed)
+    marked[:48, :48] = True
+    check_corrections([(image, np.where(marked, labels, drawn), (drawn > 0) | marked)])
+
+
+@pytest.mark.parametrize("amount", [1, 2, 4])
+def test_cells_that_are_drawn_by_an_unsteady_hand_pass(correction, amount):
+    image, labels, reviewed = correction
+    rng, where = np.random.default_rng(0), np.indices(labels.shape).astype(float)
+    for axis in where:
+        shake = ndimage.gaussian_filter(rng.normal(size=labels.shape), 8)
+        axis += amount / np.sqrt(2) * shake / shake.std()
+    shaken = ndimage.map_coordinates(labels, where, order=0, mode="nearest").astype(np.int32)
+    check_corrections([(image, shaken, reviewed)])
+
+
 def test_labels_of_another_image_are_refused(correction):
     image, labels, reviewed = correction
     with pytest.raises(InputError, match=r"edges|shifted"):
@@ -66,8 +102,10 @@ def test_exchanged_cells_and_background_are_refused(correction):
 
 def test_reviewed_cells_without_any_background_are_refused():
     image, labels, reviewed = SCENES["cells"]
-    with pytest.raises(InputError, match="some background"):
-        check_corrections([(image, labels, reviewed & (labels > 0))])
+    only_cells = (image, labels, reviewed & (labels > 0))
+    with pytest.raises(DoubtfulError, match="some background"):
+        check_corrections([only_cells])
+    check_corrections([only_cells], anyway=True)
 
 
 def test_nothing_reviewed_and_no_cell_are_refused():

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet.core.cells.metrics import evaluate
-from napari_unet.core.learning.holdout import judge, score_reviewed, split_corrections
+from napari_unet.core.learning.holdout import Verdict, draw_the_same, judge, score_reviewed, split_corrections
 
 
 def grid_of_cells(count, size=20, gap=6):
@@ -67,29 +67,30 @@ def test_only_eligible_images_prove():
     assert len(set(images[2][prove[2]]) - {0}) >= 6
 
 
-def test_a_model_is_judged_by_what_it_learnt_and_by_what_it_forgot():
+def test_a_model_is_judged_by_held_out_corrections_alone():
     truth = grid_of_cells(4)
     better, worse = evaluate(truth, truth), evaluate(np.where(truth < 9, truth, 0), truth)
-    assert judge(worse, better, 0.95, 0.9)[0]
-    assert judge(worse, better, None, None)[0]
-    assert not judge(better, worse, 0.95, 0.95)[0]
-    assert judge(worse, better, 0.95, 0.7)[0]  # much was learnt
-    assert not judge(better, better, 0.95, 0.7)[0]  # nothing was
-    accepted, reason = judge(worse, better, 0.95, 0.4)
-    assert not accepted
-    assert "forgotten" in reason
-    assert reason.count(".") == reason.count("0.") + 1  # one sentence
-    accepted, reason = judge(None, None, 0.9, 0.9)
-    assert accepted
-    assert "too few" in reason
+    assert judge(worse, better) is Verdict.BETTER
+    assert judge(better, better) is Verdict.AS_GOOD
+    assert judge(better, worse) is Verdict.WORSE
+    assert judge(better, better, unchanged=True) is Verdict.UNCHANGED
+    assert judge(None, None) is Verdict.UNTESTED
+    assert [verdict for verdict in Verdict if verdict.is_proven] == [Verdict.BETTER, Verdict.AS_GOOD]
 
 
 def test_half_a_cell_less_is_no_proof_against_a_model():
     truth = grid_of_cells(4)
     perfect = evaluate(truth, truth)
     off = perfect.model_copy(update={"ap": {**perfect.ap, "0.85": 0.9, "0.90": 0.9}})
-    accepted, reason = judge(perfect, off, None, None)
-    assert accepted
-    assert "about as good" in reason
+    assert judge(perfect, off) is Verdict.AS_GOOD
     one_missed = evaluate(np.where(truth == 1, 0, truth), truth)
-    assert not judge(perfect, one_missed, None, None)[0]
+    assert judge(perfect, one_missed) is Verdict.WORSE
+
+
+def test_the_same_cells_under_other_numbers_are_the_same():
+    cells, empty = grid_of_cells(3), np.zeros((78, 78), np.int32)
+    renumbered = np.where(cells > 0, 10 - cells, 0).astype(np.int32)
+    assert draw_the_same([cells, empty], [renumbered, empty])
+    assert not draw_the_same([cells], [np.where(cells == 1, 0, cells)])
+    assert not draw_the_same([empty], [cells])
+    assert not draw_the_same([cells], [np.roll(cells, 3, 0)])

@@ -1,18 +1,19 @@
 import itertools
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from napari_unet.core.base.card import MOST_EARLIER
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import FineTuneParams, InstanceParams
 from napari_unet.core.base.progress import Cancelled
+from napari_unet.core.cells.metrics import evaluate
+from napari_unet.core.learning.holdout import Verdict
 from napari_unet.nn.backend import keras
 from napari_unet.nn.learn import fine_tune as finetune
 from napari_unet.nn.learn.fine_tune import CorrectedPlane, fine_tune_planes
-from napari_unet.nn.learn.rehearsal import Exam
-from napari_unet.nn.model import Model
+from napari_unet.nn.model import Model, load_model_file
 from napari_unet.nn.unet import build_network
 
 from ..conftest import TINY, draw_scene
@@ -36,8 +37,8 @@ def test_the_new_model_is_better_on_corrections_it_did_not_see(parent):
     before = [w.copy() for w in parent.network.get_weights()]
     result = fine_tune_planes(parent, [corrected(s) for s in range(4)], PARAMS, name="child")
     assert result.after.ap50 > result.before.ap50 + 0.2
+    assert result.verdict is Verdict.BETTER
     assert result.accepted
-    assert "held-out" in result.reason
     assert len(result.history) == 150
     assert sum("score" in entry for entry in result.history) == 3
     assert result.cpu_seconds > 0
@@ -73,35 +74,17 @@ def test_a_model_that_got_worse_is_not_accepted(parent, tiny_card):
     result = fine_tune_planes(good, blind, PARAMS, name="worse", validation=truth)
     assert not result.accepted
     assert result.after.mean_ap < result.before.mean_ap
-    assert "worse" in result.reason
-
-
-def test_what_would_have_been_forgotten_is_kept_beside_what_is_learnt(parent, monkeypatch):
-    """Cells of which the parent finds some, so that they seem to be of the kind that it knows."""
-    grades = iter([0.1, 0.9])
-    exam = Exam([], [], 0.9)
-    monkeypatch.setattr(Exam, "of", classmethod(lambda cls, model: exam))
-    monkeypatch.setattr(Exam, "grade", lambda self, model: next(grades))
-    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
-    result = fine_tune_planes(parent, [corrected(s) for s in range(3)], PARAMS, name="child")
-    assert result.accepted, result.reason
-    assert result.known_after == 0.9
-    assert result.after.ap50 > result.before.ap50
-    model = result.model
-    assert model.card.earlier == (parent.card.kind,)
-    assert model.card.object_size != parent.card.object_size
-    assert weights_of(model.specialists[1]) == weights_of(parent) != weights_of(model)
+    assert result.verdict is Verdict.WORSE
 
 
 def test_of_what_made_the_model_worse_half_is_kept_if_that_is_not_worse(parent, monkeypatch):
-    verdicts = iter([(False, "The new model is worse."), (True, "The new model is as good.")])
-    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
+    verdicts = iter([Verdict.WORSE, Verdict.AS_GOOD])
     planes = [corrected(s) for s in range(3)]
     learnt = fine_tune_planes(parent, planes, FEW_STEPS, name="whole").model.network.get_weights()
-    monkeypatch.setattr(finetune, "judge", lambda *scores: next(verdicts))
+    monkeypatch.setattr(finetune, "judge", lambda *scores, unchanged: next(verdicts))
     result = fine_tune_planes(parent, planes, FEW_STEPS, name="child")
     assert result.accepted
-    assert result.reason == "With half of what it learnt the new model is as good."
+    assert result.share == 0.5
     before, after = parent.network.get_weights(), result.model.network.get_weights()
     for old, new, kept in zip(before, learnt, after, strict=True):
         np.testing.assert_allclose(kept, (old + new) / 2, rtol=1e-5, atol=1e-7)
@@ -110,24 +93,16 @@ def test_of_what_made_the_model_worse_half_is_kept_if_that_is_not_worse(parent, 
 
 
 def test_where_no_part_of_it_is_better_all_that_was_learnt_can_be_looked_at(parent, monkeypatch):
-    verdicts = iter([(False, "all of it"), (False, "half"), (False, "a quarter")])
-    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
+    verdicts = iter([Verdict.WORSE] * 3)
     planes = [corrected(s) for s in range(3)]
     whole = fine_tune_planes(parent, planes, FEW_STEPS, name="whole")
-    monkeypatch.setattr(finetune, "judge", lambda *scores: next(verdicts))
+    monkeypatch.setattr(finetune, "judge", lambda *scores, unchanged: next(verdicts))
     refused = fine_tune_planes(parent, planes, FEW_STEPS, name="refused")
     assert next(verdicts, None) is None
     assert not refused.accepted
-    assert refused.reason == "all of it"
+    assert refused.share == 1
     assert weights_of(refused.model) == weights_of(whole.model)
     assert refused.after == whole.after
-
-
-def test_small_cells_are_not_dropped_since_a_few_large_ones_of_the_kind_were_corrected(parent, monkeypatch):
-    monkeypatch.setattr(finetune, "is_known", lambda *about: True)
-    child = fine_tune_planes(parent, [corrected(1)], FEW_STEPS, name="child").model
-    assert child.card.earlier == ()
-    assert child.card.object_size == parent.card.object_size
 
 
 def test_too_few_corrections_are_said_to_be_so(parent):
@@ -136,7 +111,7 @@ def test_too_few_corrections_are_said_to_be_so(parent):
         parent, [CorrectedPlane(image, labels, labels > 0)], PARAMS.model_copy(update={"steps": 2}), name="x"
     )
     assert result.before is result.after is None
-    assert "too few" in result.reason
+    assert result.verdict is Verdict.UNTESTED
 
 
 def enlarged(seed):
@@ -155,40 +130,94 @@ def test_larger_cells_are_shrunk_to_the_size_the_model_knows(parent):
     assert child.card.image_scale(None) == child.card.scale
 
 
-def test_what_was_known_of_cells_of_another_size_is_kept_and_can_be_built_on(parent):
-    big = enlarged(0)
-    steps = PARAMS.model_copy(update={"steps": 5})
-    child = fine_tune_planes(parent, [big], steps, name="child").model
-    assert child.card.earlier == (parent.card.kind,)
-    assert child.card.size_range is None  # few cells do not tell which sizes there are
-    assert weights_of(child.specialists[1]) == weights_of(parent)
-    assert weights_of(child) != weights_of(parent)
-
-    grandchild = fine_tune_planes(child, [corrected(1)], steps, name="grandchild").model
-    assert grandchild.card.earlier == (child.card.kind,)
-    assert weights_of(grandchild.specialists[1]) == weights_of(child)
-    assert grandchild.card.scale == parent.card.scale
-    again = fine_tune_planes(parent, [corrected(1)], steps, name="again").model
-    assert weights_of(grandchild) == weights_of(again)  # it went on where the first parent had stopped
-    assert again.card.earlier == ()
+def test_what_is_segmented_afterwards_is_what_the_new_network_draws(parent):
+    """No other network has a say: the labels that the proof has scored are those that a user gets."""
+    planes = [corrected(s) for s in range(3)]
+    result = fine_tune_planes(parent, planes, PARAMS, name="child", validation=[corrected(7)])
+    image, truth = draw_scene(7)
+    labels = result.model.segment_plane(image)
+    assert evaluate(labels, truth) == result.after
+    alone = Model(result.model.network, result.model.card)
+    np.testing.assert_array_equal(labels, alone.segment_plane(image))
+    assert labels.any()
+    assert not np.array_equal(labels > 0, parent.segment_plane(image) > 0)
 
 
-def test_a_model_that_knows_as_many_kinds_as_it_can_forgets_none_for_another(parent):
-    kinds = tuple(parent.card.kind.model_copy(update={"object_size": 14.0 + i}) for i in range(MOST_EARLIER))
-    card = parent.card.model_copy(update={"earlier": kinds})
-    full = replace(parent, card=card, earlier=(parent.network,) * MOST_EARLIER)
-    with pytest.raises(InputError, match="8 kinds of cells already"):
-        fine_tune_planes(full, [enlarged(0)], FEW_STEPS, name="another")
+def test_a_child_has_one_network_however_often_it_is_taught(parent, tmp_path):
+    child = fine_tune_planes(parent, [enlarged(0)], FEW_STEPS, name="child").model
+    child.save(tmp_path / "child.keras")
+    again = load_model_file(tmp_path / "child.keras", dtype="float32")
+    grandchild = fine_tune_planes(again, [corrected(1)], FEW_STEPS, name="grandchild").model
+    grandchild.save(tmp_path / "grandchild.keras")
+    with zipfile.ZipFile(tmp_path / "grandchild.keras") as archive:
+        assert [name for name in archive.namelist() if name.endswith(".h5")] == ["model.weights.h5"]
+    assert weights_of(grandchild) != weights_of(child)
 
 
-def test_a_new_kind_of_cells_is_split_as_any_is_and_a_known_one_as_before(parent):
+def test_unknown_cells_are_split_as_any_are_and_known_ones_as_before(parent):
     steep = parent.card.instances.model_copy(update={"prominence": 0.4, "blend": 0.0, "certainty": 0.7})
     parent = replace(parent, card=parent.card.model_copy(update={"instances": steep}))
-    steps = PARAMS.model_copy(update={"steps": 2})
-    new = fine_tune_planes(parent, [enlarged(0)], steps, name="new").model
-    assert new.card.instances == InstanceParams(certainty=0.7)
-    assert new.card.earlier[0].instances == steep
-    assert fine_tune_planes(parent, [corrected(1)], steps, name="known").model.card.instances == steep
+    unknown = fine_tune_planes(parent, [corrected(1)], FEW_STEPS, name="unknown").model
+    assert unknown.card.instances == InstanceParams(certainty=0.7)
+    assert unknown.card.object_size != parent.card.object_size
+    easy = FEW_STEPS.model_copy(update={"known": 0.0})
+    known = fine_tune_planes(parent, [corrected(1)], easy, name="known").model.card
+    assert known.instances == steep
+    assert known.object_size == parent.card.object_size  # of a few large cells, which drop no small ones
+
+
+def test_images_of_two_pixel_sizes_are_learnt_from_at_scales_that_make_their_cells_alike(parent):
+    fine = replace(enlarged(0), pixel_size=0.25)
+    coarse = replace(corrected(1), pixel_size=1.0)
+    result = fine_tune_planes(parent, [fine, coarse], PARAMS, name="both")
+    assert result.model.card.training["fine_tuned_on"]["images"] == 2
+    scales = [result.model.card.image_scale(size) for size in (0.25, 1.0)]
+    assert scales[1] == pytest.approx(4 * scales[0])
+    for plane in (fine, coarse):
+        found = result.model.segment_plane(plane.plane, pixel_size=plane.pixel_size)
+        assert evaluate(found, plane.labels).ap50 > 0.3
+
+
+def test_where_the_same_cells_are_drawn_nothing_has_changed(parent):
+    """Before and after, nothing at all is found: equal scores are no reason to call that as good."""
+    blind = parent.card.instances.model_copy(update={"certainty": 1.0})
+    parent = replace(parent, card=parent.card.model_copy(update={"instances": blind}))
+    result = fine_tune_planes(parent, [corrected(s) for s in range(3)], FEW_STEPS, name="same")
+    assert result.verdict is Verdict.UNCHANGED
+    assert not result.verdict.is_proven
+
+
+def test_the_scale_at_which_the_parent_saw_an_image_is_not_searched_for_again(parent, monkeypatch):
+    looked = []
+    seen = replace(parent, card=parent.card.model_copy(update={"size_range": (40.0, 50.0)}))
+
+    def predict_maps(self, plane, **options):
+        looked.append(options.get("scale", 1.0))
+        return original(self, plane, **options)
+
+    original = Model.predict_maps
+    monkeypatch.setattr(Model, "predict_maps", predict_maps)
+    plane = replace(corrected(0), seen_at=1.5)
+    fine_tune_planes(seen, [plane], FEW_STEPS, name="x", validation=[plane])
+    assert looked[0] == 1.5
+    assert looked.count(1.5) == 1
+
+
+def test_labels_that_lie_beside_their_cells_are_learnt_from_only_if_the_user_insists(parent):
+    image, labels = draw_scene(0)
+    plane = CorrectedPlane(image, np.roll(labels, (14, 9), (0, 1)), labels >= 0, name="beside.tif")
+    with pytest.raises(DoubtfulError, match=r"beside\.tif"):
+        fine_tune_planes(parent, [plane], FEW_STEPS, name="x")
+    assert len(fine_tune_planes(parent, [plane], FEW_STEPS, name="x", anyway=True).history) == 5
+
+
+def test_the_bar_moves_from_the_first_look_to_the_last_and_never_back(parent):
+    told = []
+    fine_tune_planes(parent, [corrected(s) for s in range(2)], FEW_STEPS, name="x", report=told.append)
+    fractions = [progress.fraction for progress in told]
+    assert fractions == sorted(fractions)
+    assert len(set(fractions)) >= 5
+    assert fractions[-1] < 1
 
 
 def weights_of(model):

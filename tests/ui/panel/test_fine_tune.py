@@ -32,7 +32,10 @@ def test_the_new_model_relabels_what_was_not_reviewed(corrected):
     assert corrected.panel.step2.counts.text().startswith("1 corrected, 0 accepted of ")
     assert len(corrected.panel.step3.plot.points) > 1
     assert corrected.panel.step3.plot.scores[-1] == (20, 1.0)
-    assert corrected.panel.step3.known.text() == "On images it knew: 0.93 → 0.92"
+    corrected.wait(corrected.panel.step3.known.isVisible)  # measured once the labels are there
+    said = corrected.panel.step3.known.text()
+    assert "AP 0.93 → 0.92" in said
+    assert "The old model stays in your list" in said
     assert "better" in corrected.panel.run_bar.status.text()
     assert "Keep or Roll back" in corrected.panel.run_bar.hint.text()
 
@@ -43,7 +46,8 @@ def test_keep_makes_it_the_model_in_use(corrected, project):
     corrected.settle()
     kept = project.models_folder / "nuclei-1.keras"
     assert kept.is_file()
-    assert corrected.panel.step1.model.currentData() == kept
+    assert corrected.panel.session.model == kept
+    assert corrected.panel.step1.model.currentText() == "Auto - nuclei-1"
     assert not corrected.panel.step3.keep.isVisible()
     assert (corrected.labels.data[:4, :4] > 0).all()
     assert corrected.fine_tune().model.stem == "nuclei-2"
@@ -90,6 +94,48 @@ def test_a_worse_model_changes_nothing(corrected):
     np.testing.assert_array_equal(corrected.labels.data, before)
 
 
+def pointed(window):
+    """The button that the panel tells the user to press."""
+    step3 = window.panel.step3
+    buttons = (step3.fine_tune, step3.compare, step3.keep)
+    return [button.objectName() for button in buttons if button.property("next")]
+
+
+def test_what_could_not_be_measured_is_for_the_user_to_compare(corrected):
+    corrected.use_model("untested")
+    corrected.fine_tune()
+    assert "too few corrections" in corrected.panel.run_bar.status.text()
+    assert pointed(corrected) == ["compare"]
+    assert not corrected.panel.step3.scores.isVisible()
+    corrected.hands.click(corrected.panel.step3.fine_tune)  # who goes on without deciding has not kept it
+    corrected.wait(lambda: corrected.panel.session.trial is not None and corrected.panel.session.run is None)
+    assert corrected.panel.session.model.stem == "untested"
+
+
+def test_where_nothing_changed_the_panel_says_so_and_does_not_recommend_to_keep_it(corrected):
+    corrected.use_model("unchanged")
+    corrected.fine_tune()
+    assert "Nothing changed" in corrected.panel.run_bar.status.text()
+    assert pointed(corrected) == []
+
+
+def test_corrections_that_seem_wrong_can_be_learnt_from_anyway(corrected):
+    corrected.use_model("doubting")
+    step3, session = corrected.panel.step3, corrected.panel.session
+    assert not step3.anyway.isVisible()
+    corrected.hands.click(step3.fine_tune)
+    corrected.wait(lambda: session.run is None)
+    corrected.settle()
+    assert session.trial is None
+    assert "in plate do not lie on edges" in corrected.panel.run_bar.status.text()
+    assert step3.anyway.isVisible()
+    corrected.hands.click(step3.anyway)
+    corrected.wait(lambda: session.trial is not None and session.run is None)
+    corrected.settle()
+    assert session.trial.accepted
+    assert not step3.anyway.isVisible()
+
+
 def test_cancelling_the_learning_changes_nothing(corrected):
     before = corrected.labels.data.copy()
     corrected.use_model("patient")
@@ -115,7 +161,33 @@ def test_corrections_of_earlier_images_teach_too(corrected, tmp_path):
     for name in ("earlier", "earlier cells"):
         corrected.viewer.layers.remove(name)
     corrected.wait(lambda: len(corrected.panel.session.images) == 1)
+    assert corrected.fine_tune().result["images"] == 1  # it may show other cells: the user has to tick it
+    corrected.hands.click(corrected.panel.step3.roll_back)
+    corrected.settle()
+    tick(corrected, "earlier")
+    corrected.wait(lambda: corrected.panel.step3.images.text().startswith("Learns from 2 images"))
     assert corrected.fine_tune().result["images"] == 2
+
+
+def test_an_image_that_is_gone_is_left_out_and_that_is_said(corrected, tmp_path):
+    import tifffile
+
+    path = tmp_path / "earlier.tif"
+    tifffile.imwrite(path, np.flipud(corrected.panel.layer.data).copy())
+    corrected.viewer.open(path)
+    corrected.wait(lambda: corrected.panel.image is not None and corrected.panel.layer.name == "earlier")
+    corrected.segment()
+    corrected.paint((5, 60), (5, 100))
+    corrected.wait(lambda: corrected.panel.image.has_corrections)
+    for name in ("earlier", "earlier cells"):
+        corrected.viewer.layers.remove(name)
+    corrected.wait(lambda: len(corrected.panel.session.images) == 1)
+    corrected.wait(lambda: corrected.panel.step3.images.text().startswith("Learns from 1 of 2 images"))
+    tick(corrected, "earlier")
+    corrected.wait(lambda: corrected.panel.step3.images.text().startswith("Learns from 2 images"))
+    path.unlink()
+    assert corrected.fine_tune().result["images"] == 1
+    assert "'earlier' is left out" in corrected.panel.run_bar.status.text()
 
 
 def test_painting_goes_on_while_it_learns(corrected):
@@ -140,7 +212,8 @@ def test_the_effort_is_one_choice_and_says_what_it_takes(corrected):
     assert step3.estimate.text() == "about 1 min: ~100 steps on this machine"
     step3.effort.setFocus()
     corrected.qtbot.keyClick(step3.effort, Qt.Key.Key_Up)
-    assert step3.estimate.text() == "about 20 s: ~20 steps on this machine"
+    said = "about 20 s: ~20 steps on this machine, too few to learn much: choose Normal"
+    assert step3.estimate.text() == said
     trial = corrected.fine_tune()
     assert trial.result["asked"] == {"seconds": 20.0, "next_planes": [(200, 240)]}
     steps = int(step3.estimate.text().split("~")[1].split()[0])
