@@ -122,14 +122,16 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     window.settle()
     np.testing.assert_array_equal(window.labels.data, corrected)
     np.testing.assert_array_equal(window.review.reviewed(), reviewed)
-    assert panel.step1.model.currentData() == parent
+    assert panel.session.model == parent
+    assert panel.step1.model.currentText() == "Auto - bright"
     assert not trial.model.exists()
 
     fine_tune(window)
     window.hands.click(panel.step3.keep)
     window.settle()
-    kept = panel.step1.model.currentData()
+    kept = panel.session.model
     assert kept == parent.with_name("bright-1.keras")
+    assert panel.step1.model.currentText() == "Auto - bright-1"
     assert score_unseen(window.labels.data, truth).ap50 > before.ap50 + 0.1
     np.testing.assert_array_equal(window.labels.data[reviewed], corrected[reviewed])
 
