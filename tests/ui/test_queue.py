@@ -67,7 +67,11 @@ def test_the_key_leads_from_place_to_place_and_says_why(opened):
     opened.paint((150, 50), (150, 52))
     for _ in range(3):
         go_on(opened)
-    assert hint(opened) == "All seen. Next: press Fine-tune, or Next to fix for those you passed over."
+    opened.settle()
+    assert hint(opened) == (
+        "All seen. Next: correct or accept 3 more cells to have something to compare, then press Fine-tune, "
+        "or Next to fix for those you passed over."
+    )
 
 
 def test_what_was_fixed_or_accepted_does_not_come_again(opened):
@@ -86,9 +90,16 @@ def test_what_was_fixed_or_accepted_does_not_come_again(opened):
     opened.hands.drag(opened.labels, [(82, 82), (82, 98), (98, 98), (98, 82)])
     assert opened.labels.data[MISSED] > 0
     go_on(opened)
-    assert hint(opened) == "Nothing else is worth a look. Next: press Fine-tune."
-    assert opened.panel.step3.fine_tune.property("next")
+    opened.settle()
+    assert hint(opened) == (
+        "Nothing else is worth a look. Next: correct or accept 2 more cells to have something to compare, "
+        "then press Fine-tune."
+    )
+    assert not opened.panel.step3.fine_tune.property("next"), "two cells are too few"
     assert not opened.panel.step2.next_to_fix.property("next")
+    opened.hands.click(opened.panel.step2.mark)
+    opened.wait(lambda: opened.panel.step3.fine_tune.property("next"))
+    assert hint(opened) == "Nothing else is worth a look. Next: press Fine-tune."
 
 
 def test_what_was_accepted_is_back_when_that_is_undone(opened):
