@@ -160,6 +160,10 @@ def format_gain(change: Change, figure: Callable[[Scores], float]) -> str:
     return " → ".join(shown) or UNKNOWN
 
 
+def _format_known(known: tuple[float, float] | None) -> str:
+    return UNKNOWN if known is None else f"{known[0]:.2f} → {known[1]:.2f}"
+
+
 def format_count(count: float | None) -> str:
     """Return a count as text."""
     return UNKNOWN if count is None else f"{count:,.0f}".replace(",", "\u202f")

@@ -50,20 +50,20 @@ def test_the_key_leads_from_place_to_place_and_says_why(opened):
     assert opened.panel.step2.next_to_fix.property("next")
     go_on(opened)
     assert hint(opened) == "The network is unsure of this cell.\n2 others are worth a look."
-    assert looks_at(opened, UNSURE)
+    opened.wait(lambda: looks_at(opened, UNSURE))
     assert opened.labels.selected_label == opened.labels.data[UNSURE]
     go_on(opened)
     assert hint(opened) == "May be one cell with its neighbour.\n1 other is worth a look."
-    assert looks_at(opened, SEAM)
+    opened.wait(lambda: looks_at(opened, SEAM))
     assert opened.labels.selected_label == opened.labels.data[SEAM]
     go_on(opened)
     assert hint(opened) == "A cell may be missing here.\nNo other is worth a look."
-    assert looks_at(opened, MISSED)
+    opened.wait(lambda: looks_at(opened, MISSED))
     assert opened.labels.selected_label == opened.labels.data.max() + 1
     go_on(opened)
     assert hint(opened) == "You have seen them all. Press Next to fix for those you passed over."
     go_on(opened)
-    assert looks_at(opened, UNSURE)
+    opened.wait(lambda: looks_at(opened, UNSURE))
     opened.paint((150, 50), (150, 52))
     for _ in range(3):
         go_on(opened)
@@ -136,7 +136,7 @@ def test_a_zoom_that_shows_the_place_is_kept(opened):
     assert camera.zoom == zoom
     camera.zoom = 1.0
     go_on(opened)
-    assert looks_at(opened, SEAM)
+    opened.wait(lambda: looks_at(opened, SEAM))
 
 
 def test_in_a_stack_it_shows_the_plane_and_leaves_the_channel(doubtful, cells):
@@ -169,7 +169,7 @@ def test_another_prediction_brings_its_own_doubts_and_other_ids_do_not_confuse_i
     opened.segment()
     opened.paint((30, 62), (30, 64), label=500, brush=4)  # in the most doubtful cell
     go_on(opened)
-    assert looks_at(opened, SEAM)
+    opened.wait(lambda: looks_at(opened, SEAM))
     assert opened.labels.selected_label == opened.labels.data[SEAM]
 
 
