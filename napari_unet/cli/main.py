@@ -183,7 +183,7 @@ def fine_tune(
     from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import match_by_stem, read_image, read_labels
     from napari_unet.jobs.choose_model import pick_model
-    from napari_unet.jobs.segment import fine_tune as tune
+    from napari_unet.jobs.fine_tune import fine_tune as tune
     from napari_unet.models.registry import find_model
 
     if output.suffix != ".keras":

@@ -57,7 +57,10 @@ def identify(hashes: Sequence[str]) -> str:
 
 
 class Record(BaseModel):
-    """What finished labels were made of (`image` is a SHA-256), what came out of it, what was said of it."""
+    """What finished labels were made of (`image` is a SHA-256), what came out of it, what was said of it.
+
+    `chosen` is the name of the model, where there were several to choose from.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,6 +70,7 @@ class Record(BaseModel):
     seconds: float
     worker: str
     notes: tuple[str, ...] = ()
+    chosen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ class Outcome:
 
     `kept` was finished before, with these `seconds` and this `worker`: by an earlier batch, or by a process
     that died before it could say so. `waiting` is what a batch that ended early did not come to. `notes` are
-    sentences about the image, such as that its pixel size is not borne out by its cells.
+    sentences about the image, such as that its pixel size is not borne out by its cells; `model` is the name
+    of the model, where there were several to choose from.
     """
 
     file: Path
@@ -108,6 +113,7 @@ class Outcome:
     status: Literal["done", "kept", "failed", "waiting"] = "waiting"
     error: str | None = None
     notes: str = ""
+    model: str = ""
 
 
 def segment_file(task: Task) -> Outcome:
@@ -127,7 +133,7 @@ def segment_file(task: Task) -> Outcome:
         # Lazy pixels would otherwise be read by further tasks of the cluster, which this one keeps waiting.
         with _one_at_a_time, dask.config.set(scheduler="synchronous"):
             file = read_image(task.image)
-            labels, notes = _segment(task, file)
+            labels, notes, chosen = _segment(task, file)
     except (InputError, OSError, MemoryError) as error:
         return Outcome(task.image, worker=name_process(), status="failed", error=_explain(error, task.image))
     made = Record(
@@ -137,6 +143,7 @@ def segment_file(task: Task) -> Outcome:
         seconds=round(perf_counter() - start, 3),
         worker=name_process(),
         notes=tuple(notes),
+        chosen=chosen,
     )
     _write(task, file, labels, made)
     return _tell(task, made, "done")
@@ -144,7 +151,7 @@ def segment_file(task: Task) -> Outcome:
 
 def _tell(task: Task, made: Record, status: Literal["done", "kept"]) -> Outcome:
     notes = " ".join(made.notes)
-    return Outcome(task.image, made.cells, made.seconds, made.worker, status, notes=notes)
+    return Outcome(task.image, made.cells, made.seconds, made.worker, status, notes=notes, model=made.chosen)
 
 
 def _is_there(task: Task) -> bool:
@@ -172,20 +179,23 @@ def name_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str]]:
+def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str], str]:
+    """Return the labels, what there is to be said of them, and which of several models drew them."""
     settings, notes = task.settings, list[str]()
     models = [resolve_model(name, settings.views) for name in task.models]
     if identify([model.sha256 for model in models]) != settings.model:
         raise InputError(
             f"{name_process()} has another model in {task.models[0]}: give all workers the same files."
         )
-    model = models[0]
+    model, chosen = models[0], ""
     if len(models) > 1:
         grid = plan_planes(file.data.shape, settings.axes or file.axes)
         size = settings.pixel_size or file.pixel_size
         choice = choose_model(file.data, grid, task.models, channel=settings.channel, pixel_size=size)
         model = resolve_model(choice.model, settings.views)
-        notes.append(choice.explain())
+        chosen = choice.model.stem
+        if not choice.finds_cells:
+            notes.append(choice.explain())
     output = task.large_labels if _is_large(task, file) else None
     if output:
         task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
@@ -198,7 +208,7 @@ def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str]]:
         output=output,
         warn=notes.append,
     )
-    return labels, notes
+    return labels, notes, chosen
 
 
 def _write(task: Task, file: ImageFile, labels: Labels, made: Record) -> None:

@@ -47,7 +47,8 @@ class Change:
     """What made a model, as its card tells; None where it does not.
 
     `seconds` is how long it took, `before` and `after` are the scores of the parent and of the model on
-    what neither had learnt from; a model without a parent has only `after`.
+    what neither had learnt from; a model without a parent has only `after`. `known` are their AP at IoU 0.5
+    on scenes that the parent knows.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Change:
     seconds: float | None
     before: Scores | None
     after: Scores | None
+    known: tuple[float, float] | None = None
 
 
 def trace_ancestry(card: ModelCard, versions: Sequence[Version]) -> list[Ancestor]:
@@ -118,6 +120,7 @@ def describe_change(version: Version, versions: Sequence[Version]) -> Change:
         seconds=_number(card.training.get("seconds")),
         before=_scores(held_out.get("before")),
         after=_scores(held_out.get("after") if held_out else card.scores.get("validation")),
+        known=_pair(card.scores.get("known")),
     )
 
 
@@ -144,6 +147,9 @@ def tabulate(change: Change) -> dict[str, str]:
         "False cells": format_gain(change, lambda scores: scores.false),
         "Split cells": format_gain(change, lambda scores: scores.split),
         "Merged cells": format_gain(change, lambda scores: scores.merged),
+        "Images the parent knows (AP)": UNKNOWN
+        if change.known is None
+        else "{:.2f} → {:.2f}".format(*change.known),
     }
 
 
@@ -152,6 +158,10 @@ def format_gain(change: Change, figure: Callable[[Scores], float]) -> str:
     figures = [figure(scores) for scores in (change.before, change.after) if scores is not None]
     shown = [str(f) if isinstance(f, int) else f"{f:.2f}" for f in figures]
     return " → ".join(shown) or UNKNOWN
+
+
+def _format_known(known: tuple[float, float] | None) -> str:
+    return UNKNOWN if known is None else f"{known[0]:.2f} → {known[1]:.2f}"
 
 
 def format_count(count: float | None) -> str:
@@ -190,3 +200,9 @@ def _scores(value: Any) -> Scores | None:
     except (ValidationError, KeyError):
         return None
     return scores
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    both = _mapping(value)
+    before, after = _number(both.get("before")), _number(both.get("after"))
+    return None if before is None or after is None else (before, after)

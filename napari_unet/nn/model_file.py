@@ -112,17 +112,30 @@ def save_network(network: keras.Model, card: ModelCard, path: Path, *, compact: 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         plain, packed = Path(folder, "plain.keras"), Path(folder, "packed.keras")
         bare.save(plain)
-        with (
-            zipfile.ZipFile(plain) as source,
-            # Somebody is waiting: level 6 takes seven times as long for 6 % less.
-            zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target,
-        ):
-            for name in source.namelist():
-                target.writestr(name, source.read(name))
-            target.writestr(CARD, card.model_dump_json(indent=2))
-        with packed.open("rb+") as file:
-            os.fsync(file.fileno())
+        with zipfile.ZipFile(plain) as source:
+            _pack(source, card, packed)
         packed.replace(path)
+
+
+def replace_card(path: Path, card: ModelCard) -> None:
+    """Write another card into a model file, all or nothing; the file has another hash then."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        packed = Path(folder, "packed.keras")
+        with _open_archive(path) as source:
+            _pack(source, card, packed)
+        packed.replace(path)
+
+
+def _pack(source: zipfile.ZipFile, card: ModelCard, target: Path) -> None:
+    """Write what an archive holds to `target`, with `card` as its card."""
+    # Somebody is waiting: level 6 takes seven times as long for 6 % less.
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in source.namelist():
+            if name != CARD:
+                archive.writestr(name, source.read(name))
+        archive.writestr(CARD, card.model_dump_json(indent=2))
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def load_network(path: Path, *, dtype: str | None = None) -> tuple[keras.Model, ModelCard]:

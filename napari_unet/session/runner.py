@@ -160,17 +160,19 @@ class Runner:
 
     def submit_quietly(self, order: Callable[[], Job], done: Callable[[Any], object]) -> None:
         """Let `order` send a job that the user did not ask for: what goes wrong is only logged."""
+        self.later(order, lambda job: self.follow_quietly(job, done))
 
-        def follow(job: Job) -> None:
-            self._background.follow(
-                job,
-                done=done,
-                progress=lambda _: None,
-                failed=lambda message, trace: logger.error("%s\n%s", message, trace),
-                cancelled=_nothing,
-            )
+    def follow_quietly(
+        self, job: Job, done: Callable[[Any], object], missed: Callable[[], object] = _nothing
+    ) -> None:
+        """Follow a job that the user did not ask for; `missed()` is called if it fails or is cancelled."""
 
-        self.later(order, follow)
+        def on_failed(message: str, trace: str) -> None:
+            # Without a trace nothing is wrong with the program: a file is not there any more, for example.
+            logger.log(logging.ERROR if trace else logging.INFO, "%s\n%s", message, trace)
+            missed()
+
+        self._background.follow(job, done=done, progress=lambda _: None, failed=on_failed, cancelled=missed)
 
     def close(self) -> None:
         """Begin nothing more and tell nothing more; returns at once."""

@@ -20,6 +20,7 @@ from napari_unet.core.review.review import Review
 from napari_unet.jobs.choose_model import Choice, list_candidates
 from napari_unet.models.registry import AUTO, DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.background import Post
+from napari_unet.session.idle import IdleWork
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.pace import Pace
@@ -34,7 +35,6 @@ from napari_unet.store.project import Project
 from napari_unet.worker.job import Job
 from napari_unet.worker.worker import Worker
 
-_PATIENCE = 60.0  # s, that a job which nobody waits for has to stop in
 _COLLECTING = "Collecting your corrections"
 
 
@@ -62,7 +62,7 @@ class Session:
         self.views = 1
         self.trial: Trial | None = None
         self.doubted = False
-        self._waiting: Job | None = None
+        self.idle = IdleWork(worker, self.runner)
         self._prepared: Path | None = None
         self.images.measured.connect(self._prepare)
         self.pace: Pace | None = None
@@ -165,7 +165,6 @@ class Session:
             self._open(source, fill)
 
     def _open(self, source: Source, then: Callable[[Run, OpenImage], object]) -> None:
-        self._make_way()
         run = self.runner.begin(Activity.SEGMENTING, f"Opening '{source.name}'")
         self.images.open(source, lambda image: then(run, image), run)
 
@@ -187,9 +186,9 @@ class Session:
         if self.run is not None or self.model is None:
             return
         self.doubted = False
-        self._make_way()
         self.images.flushing.emit()
         self._settle_trial()
+        self.idle.drop("examine")  # which writes its result into the model that will be a parent now
         run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
         image, opened = self.images[key], list(self.images.values())
         if self.auto and image.model is not None:
@@ -235,10 +234,12 @@ class Session:
 
         def done(result: dict[str, Any]) -> None:
             trial.result |= result
+            if trial.model == self.model:
+                self._warm_up()  # its file has another card now
             self.changed.emit()
 
         if not trial.known:
-            self._do_when_idle("examine", done, parent=str(trial.parent), child=str(trial.model))
+            self.idle.do("examine", done, parent=str(trial.parent), child=str(trial.model))
 
     def _prepare(self) -> None:
         """Do beforehand, once there are corrections, what a fine-tuning begins with."""
@@ -247,22 +248,7 @@ class Session:
             return
         if any(image.has_corrections for image in self.images.values()):
             self._prepared = model
-            self._do_when_idle("prepare", lambda result: None, model=str(model))
-
-    def _do_when_idle(self, name: str, done: Callable[[dict[str, Any]], object], **request: str) -> None:
-        """Let the worker do a job that nobody waits for, until the user asks for something."""
-
-        def order() -> Job:
-            self._waiting = self.worker.submit(name, **request)
-            return self._waiting
-
-        self.runner.submit_quietly(order, done)
-
-    def _make_way(self) -> None:
-        """Let the worker go on with what the user asks for."""
-        if self._waiting is not None:
-            self._waiting.cancel(_PATIENCE)
-        self._waiting = None
+            self.idle.do("prepare", lambda result: None, model=str(model))
 
     def _list_taught(self) -> Collection[str]:
         """Return the hashes of the images that taught the model which was chosen."""
@@ -274,9 +260,11 @@ class Session:
         trial = self.trial
         if trial is None or self.run is not None:
             return
+        self.idle.drop("examine")
         try:
             path = trial.keep(self.project.models_folder)
         except OSError as error:
+            self._examine(trial)
             self.runner.refuse(
                 f"The new model could not be kept ({error.strerror}): make room on the drive, try again."
             )
@@ -292,6 +280,7 @@ class Session:
             self._segment(run, image, trial.channel, image.segmented_part())
         else:
             self.runner.say(f"'{path.stem}' is kept and in use now: segment the next image, or correct on.")
+        self._examine(trial)
 
     def roll_back(self) -> None:
         """Go back to the model before the fine-tuning and its labels; what was reviewed since then stays."""
@@ -299,6 +288,7 @@ class Session:
         if trial is None or self.run is not None:
             return
         self.trial = None
+        self.idle.drop("examine")
         trial.discard()
         image, before, start = self.images.get(trial.key), trial.before, trial.start
         said = f"Back to the model '{trial.parent.stem}'. Your corrections are all there."

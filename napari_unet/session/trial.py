@@ -80,6 +80,7 @@ class Trial:
         atomic.replace(self.model, path)
         with contextlib.suppress(OSError):
             self.model.parent.rmdir()
+        self.model = path
         return path
 
     def discard(self) -> None:

@@ -11,7 +11,7 @@ from napari_unet.core.base.progress import Cancelled
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.hashing import hash_image
 from napari_unet.jobs.model_cache import resolve_model
-from napari_unet.jobs.segment import JOBS
+from napari_unet.jobs.table import JOBS
 
 
 def go_on():
@@ -252,7 +252,9 @@ def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp
     prepared = JOBS["prepare"]({"model": str(tiny_model)}, ignore, go_on)
     assert prepared == {}
     known = JOBS["examine"]({"parent": str(tiny_model), "child": str(output)}, ignore, go_on)
-    assert set(known) == {"known_before", "known_after"}
+    told = {"before": known["known_before"], "after": known["known_after"]}
+    assert all(0 <= score <= 1 for score in told.values())
+    assert napari_unet.load_model(output).card.scores["known"] == told
     assert [p.values["step"] for p in reports if "loss" in p.values] == [1, 2, 3]
     assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
 

@@ -82,7 +82,10 @@ def test_a_fine_tuned_model_says_what_it_learnt_from_and_what_that_brought():
             "steps": 120,
             "seconds": 58.4,
         },
-        scores={"held_out": {"before": scores(0.5, 7), "after": scores(0.8, 3)}},
+        scores={
+            "held_out": {"before": scores(0.5, 7), "after": scores(0.8, 3)},
+            "known": {"before": 0.96, "after": 0.9},
+        },
     )
     rows = tabulate(describe_change(tuned, [*FAMILY, tuned]))
     assert rows["Segments"] == "Yeast"
@@ -94,6 +97,7 @@ def test_a_fine_tuned_model_says_what_it_learnt_from_and_what_that_brought():
     assert rows["Found (AP at IoU 0.5)"] == "0.50 → 0.80"
     assert rows["Missed cells"] == "7 → 3"
     assert rows["Held-out cells"] == "9"
+    assert rows["On images the parent knows (AP)"] == "0.96 → 0.90"
 
 
 def test_a_trained_model_has_scores_of_its_own_only():
@@ -119,6 +123,7 @@ def test_a_trained_model_has_scores_of_its_own_only():
             {"held_out": {"before": None, "after": {"ap": {}}}},
         ),
         ({}, {"validation": {**scores(0.5, 1), "ap": {}}}),
+        ({}, {"known": {"before": 0.9, "after": "less"}}),
     ],
 )
 def test_cards_from_elsewhere_may_tell_nothing(training, found):

@@ -12,6 +12,7 @@ from napari_unet.nn.model_file import (
     WEIGHTS,
     load_network,
     read_card,
+    replace_card,
     save_network,
 )
 from napari_unet.nn.unet import build_network
@@ -219,3 +220,13 @@ def test_a_failed_save_leaves_the_old_file(model_file, tiny_card, monkeypatch):
         save_network(build_network(TINY), tiny_card, model_file)
     assert model_file.read_bytes() == before
     assert [path.name for path in model_file.parent.iterdir()] == [model_file.name]
+
+
+def test_another_card_leaves_the_network_as_it_is(model_file):
+    network, card = load_network(model_file)
+    replace_card(model_file, card.model_copy(update={"scores": {"known": {"before": 0.9, "after": 0.8}}}))
+    again, read = load_network(model_file)
+    assert read.scores == {"known": {"before": 0.9, "after": 0.8}}
+    assert read.name == card.name
+    for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -50,24 +50,28 @@ def test_the_key_leads_from_place_to_place_and_says_why(opened):
     assert opened.panel.step2.next_to_fix.property("next")
     go_on(opened)
     assert hint(opened) == "The network is unsure of this cell.\n2 others are worth a look."
-    assert looks_at(opened, UNSURE)
+    opened.wait(lambda: looks_at(opened, UNSURE))
     assert opened.labels.selected_label == opened.labels.data[UNSURE]
     go_on(opened)
     assert hint(opened) == "May be one cell with its neighbour.\n1 other is worth a look."
-    assert looks_at(opened, SEAM)
+    opened.wait(lambda: looks_at(opened, SEAM))
     assert opened.labels.selected_label == opened.labels.data[SEAM]
     go_on(opened)
     assert hint(opened) == "A cell may be missing here.\nNo other is worth a look."
-    assert looks_at(opened, MISSED)
+    opened.wait(lambda: looks_at(opened, MISSED))
     assert opened.labels.selected_label == opened.labels.data.max() + 1
     go_on(opened)
     assert hint(opened) == "You have seen them all. Press Next to fix for those you passed over."
     go_on(opened)
-    assert looks_at(opened, UNSURE)
+    opened.wait(lambda: looks_at(opened, UNSURE))
     opened.paint((150, 50), (150, 52))
     for _ in range(3):
         go_on(opened)
-    assert hint(opened) == "All seen. Next: press Fine-tune, or Next to fix for those you passed over."
+    opened.settle()
+    assert hint(opened) == (
+        "All seen. Next: correct or accept 3 more cells to have something to compare, then press Fine-tune, "
+        "or Next to fix for those you passed over."
+    )
 
 
 def test_what_was_fixed_or_accepted_does_not_come_again(opened):
@@ -86,9 +90,16 @@ def test_what_was_fixed_or_accepted_does_not_come_again(opened):
     opened.hands.drag(opened.labels, [(82, 82), (82, 98), (98, 98), (98, 82)])
     assert opened.labels.data[MISSED] > 0
     go_on(opened)
-    assert hint(opened) == "Nothing else is worth a look. Next: press Fine-tune."
-    assert opened.panel.step3.fine_tune.property("next")
+    opened.settle()
+    assert hint(opened) == (
+        "Nothing else is worth a look. Next: correct or accept 2 more cells to have something to compare, "
+        "then press Fine-tune."
+    )
+    assert not opened.panel.step3.fine_tune.property("next"), "two cells are too few"
     assert not opened.panel.step2.next_to_fix.property("next")
+    opened.hands.click(opened.panel.step2.mark)
+    opened.wait(lambda: opened.panel.step3.fine_tune.property("next"))
+    assert hint(opened) == "Nothing else is worth a look. Next: press Fine-tune."
 
 
 def test_what_was_accepted_is_back_when_that_is_undone(opened):
@@ -125,7 +136,7 @@ def test_a_zoom_that_shows_the_place_is_kept(opened):
     assert camera.zoom == zoom
     camera.zoom = 1.0
     go_on(opened)
-    assert looks_at(opened, SEAM)
+    opened.wait(lambda: looks_at(opened, SEAM))
 
 
 def test_in_a_stack_it_shows_the_plane_and_leaves_the_channel(doubtful, cells):
@@ -158,7 +169,7 @@ def test_another_prediction_brings_its_own_doubts_and_other_ids_do_not_confuse_i
     opened.segment()
     opened.paint((30, 62), (30, 64), label=500, brush=4)  # in the most doubtful cell
     go_on(opened)
-    assert looks_at(opened, SEAM)
+    opened.wait(lambda: looks_at(opened, SEAM))
     assert opened.labels.selected_label == opened.labels.data[SEAM]
 
 

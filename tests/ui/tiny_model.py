@@ -62,7 +62,7 @@ def main(path: Path, steps: int) -> None:
         validate_every=steps,
         augment=AugmentParams(invert=0.0, elastic_std=0.0),
     )
-    trained = train(card, [sample], [[sample]], params, folder=path.with_suffix(".training"))
+    trained = train(card, [sample], {"discs": [sample]}, params, folder=path.with_suffix(".training"))
     network = build_network(card.network)
     network.set_weights(trained.network.get_weights())
     save_network(network, card, path)

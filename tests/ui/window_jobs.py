@@ -132,7 +132,23 @@ def choose(request, report, cancelled):
 
 
 def examine(request, report, cancelled):
-    return {"known_before": 0.93, "known_after": 0.92}
+    parent = Path(request["parent"])
+    if parent.stem == "slow":
+        wait({"gate": str(parent.with_suffix(".gate"))}, report, cancelled)
+    return {"known_before": 0.93, "known_after": 0.92, "examined": request["child"]}
+
+
+def wait(request, report, cancelled):
+    """Wait until there is a file; tell by other files that it has begun, and that it was cancelled."""
+    gate, begun = Path(request["gate"]), Path(f"{request['gate']}.begun")
+    count = int(begun.read_text()) + 1 if begun.exists() else 1
+    begun.write_text(str(count))
+    while not gate.exists():
+        if cancelled():
+            Path(f"{gate}.cancelled").touch()
+            raise Cancelled
+        time.sleep(0.01)
+    return {"begun": count}
 
 
 def prepare(request, report, cancelled):
@@ -180,6 +196,6 @@ def verify(request, report, cancelled):
 
 JOBS = {
     **{"warm_up": warm_up, "segment": segment, "fine_tune": fine_tune, "verify": verify},
-    **{"choose": choose, "examine": examine, "prepare": prepare},
+    **{"choose": choose, "examine": examine, "prepare": prepare, "wait": wait},
     **{"segment_view": segment_view, "segment_large": segment_large, "estimate": estimate},
 }

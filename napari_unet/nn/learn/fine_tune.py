@@ -101,7 +101,7 @@ def fine_tune_planes(
     from ``started`` (perf_counter), and leaves time to segment planes of the shapes ``next_planes`` (Y, X)
     afterwards. What ``report`` raises ends the work; the parent stays as it was.
     InputError if the corrections cannot be right, DoubtfulError, unless ``anyway``, if they hardly can (see
-    ``core.gates``).
+    ``core.learning.checks``).
     """
     cpu, budget = process_time(), Budget(params, perf_counter() if started is None else started, perf_counter)
     check_rate(params.learning_rate)

@@ -137,6 +137,7 @@ def _show_outcome(item: QTreeWidgetItem, outcome: Outcome) -> None:
     item.setText(_STATUS, f"{outcome.status}{', note' * bool(outcome.notes)}")
     item.setText(_CELLS, "" if outcome.cells is None else str(outcome.cells))
     item.setToolTip(_STATUS, outcome.error or outcome.notes or _EXPLAINED[outcome.status])
+    item.setToolTip(_CELLS, f"Model: {outcome.model}" if outcome.model else "")
     if outcome.status == "failed":
         item.setForeground(_STATUS, QColor(ERROR))
 

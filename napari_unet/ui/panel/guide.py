@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_unet.core.learning.holdout import Verdict
+from napari_unet.core.learning.holdout import FEWEST_CELLS, Verdict
 from napari_unet.core.review.review import Review
 from napari_unet.core.review.tour import Tour
 from napari_unet.session.image import OpenImage
@@ -46,13 +46,29 @@ def find_next_step(session: Session, image: OpenImage | None, *, has_layer: bool
     if image is None or image.review is None:
         return "Next: press Segment.", "segment"
     if image.tour is not None:
-        return _describe_tour(image, image.review, image.tour)
+        return _describe_tour(image, image.review, image.tour, count_missing(session))
     if not image.has_corrections:
         return "Next: press Next to fix, then correct the cell or accept it.", "next_to_fix"
+    if missing := count_missing(session):
+        return f"Next: {_ask_for(missing)}, then press Fine-tune.", "next_to_fix"
     return "Next: press Fine-tune, or go on correcting.", "fine_tune"
 
 
-def _describe_tour(image: OpenImage, review: Review, tour: Tour) -> tuple[str, str]:
+def count_missing(session: Session) -> int:
+    """Return how many cells must be reviewed yet before a new model can be compared with the old one."""
+    opened = session.images
+    teachers = {teacher.key: teacher.used for teacher in session.teachers.known}
+    if any(used and key not in opened for key, used in teachers.items()):
+        return 0  # of these only the worker counts the cells
+    teaching = [image.counts for key, image in opened.items() if image.counts and teachers.get(key, True)]
+    return max(FEWEST_CELLS - sum(counts.reviewed_cells for counts in teaching), 0)
+
+
+def _ask_for(missing: int) -> str:
+    return f"correct or accept {missing} more cell{'s' * (missing > 1)} to have something to compare"
+
+
+def _describe_tour(image: OpenImage, review: Review, tour: Tour, missing: int) -> tuple[str, str]:
     """Say why the place that is shown is worth a look, and how many more are."""
     count = len(tour.coming)
     more = f"{count or 'No'} {'other is' if count < 2 else 'others are'} worth a look."
@@ -63,10 +79,12 @@ def _describe_tour(image: OpenImage, review: Review, tour: Tour) -> tuple[str, s
         return f"{reason}\nSuggested (T): {fix.describe()}. {count or 'No'} more.", ""
     if tour.coming:
         return f"Done. {more}", "next_to_fix"
+    learn = f"{_ask_for(missing)}, then press Fine-tune" if missing else "press Fine-tune"
     if tour.passed and image.has_corrections:
-        return "All seen. Next: press Fine-tune, or Next to fix for those you passed over.", "fine_tune"
+        hint = f"All seen. Next: {learn}, or Next to fix for those you passed over."
+        return hint, "next_to_fix" if missing else "fine_tune"
     if tour.passed:
         return "You have seen them all. Press Next to fix for those you passed over.", ""
     if image.has_corrections:
-        return "Nothing else is worth a look. Next: press Fine-tune.", "fine_tune"
+        return f"Nothing else is worth a look. Next: {learn}.", "" if missing else "fine_tune"
     return "Nothing looks wrong. Go on to another image.", ""

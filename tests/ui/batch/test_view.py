@@ -233,7 +233,7 @@ def test_what_is_missing_or_cannot_be_meant_is_a_sentence(hands, viewer, plate, 
     hands.type("scheduler", "tcp://lab:8786")
     order = hands.view.options.read_order()
     assert (order.scheduler, order.workers, order.channel) == ("tcp://lab:8786", None, (0, 1))
-    assert (order.output, order.model.stem) == (tmp_path / "mine", "nuclei")
+    assert (order.output, order.model) == (tmp_path / "mine", "auto")
 
 
 def test_the_view_stands_beside_the_panel_and_has_its_models(window, project):

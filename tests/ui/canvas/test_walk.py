@@ -71,7 +71,11 @@ def test_a_key_takes_what_is_outlined_as_one_step_and_goes_on(opened):
     press(opened, Qt.Key.Key_T)
     assert opened.labels.data[MISSED] == before.max() + 2
     assert outlined(opened) is None
-    assert hint(opened) == "Nothing else is worth a look. Next: press Fine-tune."
+    opened.settle()
+    assert hint(opened) == (
+        "Nothing else is worth a look. Next: correct or accept 2 more cells to have something to compare, "
+        "then press Fine-tune."
+    )
     opened.wait(lambda: np.array_equal(opened.on_disk().labels, opened.labels.data))
     assert opened.panel.image.counts.changed_cells == 4
 
@@ -87,7 +91,11 @@ def test_a_key_accepts_a_place_as_it_is_and_goes_on(opened):
     press(opened, Qt.Key.Key_R)
     assert opened.review.marked[MISSED], "there is nothing here"
     assert np.array_equal(opened.labels.data, before)
-    assert hint(opened) == "Nothing else is worth a look. Next: press Fine-tune."
+    opened.settle()
+    assert hint(opened) == (
+        "Nothing else is worth a look. Next: correct or accept 2 more cells to have something to compare, "
+        "then press Fine-tune."
+    )
     press(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not opened.review.marked[MISSED]
     assert opened.review.marked[SECOND]

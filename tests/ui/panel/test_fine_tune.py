@@ -101,6 +101,18 @@ def pointed(window):
     return [button.objectName() for button in buttons if button.property("next")]
 
 
+def test_a_single_corrected_cell_is_too_few_to_recommend_learning(corrected):
+    hint = corrected.panel.run_bar.hint.text
+    assert corrected.panel.step3.fine_tune.isEnabled(), "who insists may"
+    assert hint() == (
+        "Next: correct or accept 3 more cells to have something to compare, then press Fine-tune."
+    )
+    assert pointed(corrected) == []
+    corrected.hands.click(corrected.panel.step2.mark)
+    corrected.wait(lambda: pointed(corrected) == ["fine_tune"])
+    assert hint() == "Next: press Fine-tune, or go on correcting."
+
+
 def test_what_could_not_be_measured_is_for_the_user_to_compare(corrected):
     corrected.use_model("untested")
     corrected.fine_tune()
