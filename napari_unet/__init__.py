@@ -5,7 +5,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_unet.jobs.segment import evaluate, fine_tune, segment
+    from napari_unet.jobs.fine_tune import fine_tune
+    from napari_unet.jobs.segment import evaluate, segment
     from napari_unet.models.registry import list_models, load_model
     from napari_unet.nn.unet import build_unet
 
@@ -15,7 +16,7 @@ __version__ = version("napari-unet")
 _HOMES = {
     "build_unet": "napari_unet.nn.unet",
     "evaluate": "napari_unet.jobs.segment",
-    "fine_tune": "napari_unet.jobs.segment",
+    "fine_tune": "napari_unet.jobs.fine_tune",
     "list_models": "napari_unet.models.registry",
     "load_model": "napari_unet.models.registry",
     "segment": "napari_unet.jobs.segment",

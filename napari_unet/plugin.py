@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from napari_unet.io import files
+from napari_unet.io.calibration import MICROMETRES
 from napari_unet.io.layers import LayerData, read_layers
-from napari_unet.io.tiff import MICROMETRES
 from napari_unet.io.zarr_read import is_zarr
 
 

@@ -22,7 +22,8 @@ from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.metrics import Scores, evaluate
 from napari_unet.io.files import read_image, read_labels
-from napari_unet.jobs.segment import fine_tune, segment
+from napari_unet.jobs.fine_tune import fine_tune
+from napari_unet.jobs.segment import segment
 from napari_unet.models.registry import find_model
 
 if TYPE_CHECKING:

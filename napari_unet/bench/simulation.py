@@ -12,7 +12,7 @@ from napari_unet.bench.benchmark import DataSet
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.metrics import evaluate
 from napari_unet.io.files import read_image, read_labels
-from napari_unet.jobs.segment import JOBS
+from napari_unet.jobs.table import JOBS
 from napari_unet.models.registry import find_model
 
 STEPS = 20
@@ -20,7 +20,7 @@ _ALL = 1_000_000
 
 
 class Curve(BaseModel):
-    """How good labels are after so many objects were looked at, from none on; see `app.annotator.Work`."""
+    """How good labels are after so many objects were looked at, from none on; see `bench.annotator.Work`."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -88,9 +88,9 @@ def segment(
     """Segment images and write their label images."""
     from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import list_images, read_image, stem_of, write_labels
+    from napari_unet.io.lazy import is_large
     from napari_unet.io.zarr_write import count_cells
     from napari_unet.jobs.choose_model import pick_model
-    from napari_unet.jobs.large import is_large
     from napari_unet.jobs.segment import segment as segment_image
     from napari_unet.models.registry import find_model
 
@@ -183,7 +183,7 @@ def fine_tune(
     from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import match_by_stem, read_image, read_labels
     from napari_unet.jobs.choose_model import pick_model
-    from napari_unet.jobs.segment import fine_tune as tune
+    from napari_unet.jobs.fine_tune import fine_tune as tune
     from napari_unet.models.registry import find_model
 
     if output.suffix != ".keras":

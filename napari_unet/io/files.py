@@ -19,9 +19,9 @@ from PIL import Image
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.io.atomic import write_file
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.failures import reading
-from napari_unet.io.lazy_tiff import is_lazy, open_pixels
-from napari_unet.io.tiff import Calibration, calibrate
+from napari_unet.io.tiff import calibrate, is_lazy, open_pixels
 from napari_unet.io.vendor import READERS, is_vendor_image, open_vendor_image
 from napari_unet.io.zarr_read import ENDING, KIND, is_zarr, read_multiscale, read_pixels
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.io import files
-from napari_unet.io.tiff import Calibration
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.zarr_read import LABELS, is_zarr, list_labels, read_multiscale, read_pixels
 
 logger = logging.getLogger("napari_unet")

@@ -1,54 +1,40 @@
-"""What a user asks of a model: segment images, fine-tune on corrections, evaluate.
+"""Segment images: as a whole, what is seen of one, or one that is larger than memory; and score labels.
 
-The same functions serve Python, the command line and, through ``JOBS``, the worker process.
+The same functions serve Python, the command line and the worker process.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_unet.core.base.arrays import as_labels
-from napari_unet.core.base.errors import DoubtfulError, InputError
-from napari_unet.core.base.params import FineTuneParams
-from napari_unet.core.base.progress import IsCancelled, Progress, Report
+from napari_unet.core.base.progress import IsCancelled, Progress, Report, ignore
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.cells.targets import number_cells
 from napari_unet.core.image.axes import Channels, PlaneGrid, plan_planes
 from napari_unet.core.image.normalise import check_pixels, normalise
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.review import ignore_crumbs
-from napari_unet.io.hashing import hash_image
-from napari_unet.io.zarr_write import BLOCK
-from napari_unet.jobs.choose_model import Choice, choose_model, pick_model
-from napari_unet.jobs.large import LargeRun, segment_to_disk
+from napari_unet.io.zarr_write import BLOCK, count_cells
+from napari_unet.jobs.choose_model import pick_model
+from napari_unet.jobs.large import LargeRun, estimate, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
-from napari_unet.jobs.region_jobs import estimate_job, segment_large_job, segment_view_job
-from napari_unet.jobs.train import software_versions
-from napari_unet.models.library import verify_model
+from napari_unet.jobs.view import predict_view
 from napari_unet.models.registry import AUTO
 
 if TYPE_CHECKING:
-    from napari_unet.nn.learn.fine_tune import CorrectedPlane, FineTuneResult
     from napari_unet.nn.model import Model, Prediction
 
 Labels = NDArray[np.int32]
 
 logger = logging.getLogger("napari_unet")
-
-
-def _ignore(progress: Progress) -> None:
-    pass
 
 
 def segment(
@@ -89,7 +75,7 @@ def segment(
         views=views,
         output=output,
         block=block,
-        report=progress or _ignore,
+        report=progress or ignore,
         warn=warn,
         look=lambda number, model, prediction: None,
     )
@@ -148,106 +134,6 @@ def _segment(
     return link_cells(labels, grid.label_axes)
 
 
-def fine_tune(
-    model: Model | str | Path,
-    images: ArrayLike | Sequence[ArrayLike],
-    labels: ArrayLike | Sequence[ArrayLike],
-    *,
-    reviewed: ArrayLike | Sequence[ArrayLike] | None = None,
-    validation: tuple[Sequence[ArrayLike], Sequence[ArrayLike]] | None = None,
-    steps: int | None = None,
-    seconds: float | None = None,
-    seed: int = 0,
-    progress: Report | None = None,
-    axes: str | Sequence[str] | None = None,
-    channel: Channels = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-    name: str | None = None,
-    names: Sequence[str] = (),
-    seen_at: Sequence[float | None] = (),
-    started: float | None = None,
-    next_planes: Sequence[tuple[int, ...]] = (),
-    hashes: Sequence[str] | None = None,
-    anyway: bool = False,
-    examine: bool = True,
-    params: FineTuneParams | None = None,
-) -> FineTuneResult:
-    """Fine-tune ``model`` on corrected ``labels`` of ``images`` and compare the result with it.
-
-    Each image may have any axes; its labels, and the ``reviewed`` mask that says which pixels may teach
-    (all if None), have the image's spatial and time axes. Part of the corrections is held out for the
-    comparison unless ``validation`` (images, labels) is given. ``pixel_size`` is in µm, of all images or of
-    each. ``steps`` fixes the number of weight updates; without it the work ends ``seconds`` (60) after
-    ``started`` (perf_counter; now if None), early enough to segment planes of the shapes ``next_planes``;
-    ``params`` has the rest that can be tuned. The model given is never changed. The new model's card names
-    the images by ``hashes``, one each, which are computed if None; ``names`` are for messages, ``seen_at``
-    are the scales at which the old model saw them when they were segmented, where that is known. Afterwards
-    both models are tried on scenes that the old one knows, unless not to ``examine`` is asked for.
-    InputError if shapes do not fit or nothing usable was reviewed; DoubtfulError, unless ``anyway``, if the
-    labels do not seem to belong to the images.
-    """
-    from napari_unet.nn.learn.fine_tune import fine_tune_planes
-
-    report = progress or _ignore
-    report(Progress(0.0, "Loading the model"))
-    parent = resolve_model(model)
-    pixels, truth = _as_list(images), _as_list(labels)
-    masks = [None] * len(pixels) if reviewed is None else _as_list(reviewed)
-    every_axes = [axes] * len(pixels) if axes is None or isinstance(axes, str) else list(axes)
-    _check_counts(len(pixels), len(truth), len(masks), len(every_axes))
-    sizes = list(pixel_size) if isinstance(pixel_size, Sequence) else [pixel_size] * len(pixels)
-    called = list(names) or [""] * len(pixels)
-    scales = list(seen_at) or [None] * len(pixels)
-    planes: list[CorrectedPlane] = []
-    for image, target, mask, letters, size, scale, title in zip(
-        pixels, truth, masks, every_axes, sizes, scales, called, strict=True
-    ):
-        found = _corrected_planes(image, target, mask, letters, channel, parent)
-        planes += [replace(plane, pixel_size=size, seen_at=scale, name=title) for plane in found]
-    held: list[CorrectedPlane] = []
-    for image, target in zip(*(_as_list(part) for part in validation or ([], [])), strict=True):
-        found = _corrected_planes(image, target, None, None, channel, parent)
-        held += [replace(plane, pixel_size=sizes[0]) for plane in found]
-    given = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
-    result = fine_tune_planes(
-        parent,
-        planes,
-        (params or FineTuneParams()).model_copy(update={**given, "seed": seed}),
-        name=name or f"{parent.card.name}-tuned",
-        validation=held,
-        next_planes=next_planes,
-        report=report,
-        started=started,
-        anyway=anyway,
-    )
-    if examine:
-        report(Progress(1.0, "Looking at what the new model still knows"))
-        result = examine_result(result, parent)
-    return _sign(result, [hash_image(image) for image in pixels] if hashes is None else hashes)
-
-
-def examine_result(result: FineTuneResult, parent: Model) -> FineTuneResult:
-    """Return the result with what both models score on scenes that the parent knows, on the card as well."""
-    from napari_unet.nn.learn.rehearsal import measure_known
-
-    before, after = measure_known(parent, result.model)
-    card = result.model.card
-    scores = {**card.scores, "known": {"before": before, "after": after}}
-    model = replace(result.model, card=card.model_copy(update={"scores": scores}))
-    return replace(result, model=model, known_before=before, known_after=after)
-
-
-def _sign(result: FineTuneResult, hashes: Sequence[str]) -> FineTuneResult:
-    """Add to a new model's card when, by what software and from which images it was made."""
-    card = result.model.card
-    made = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "training": {**card.training, "image_sha256": sorted(set(hashes))},
-        "versions": {**card.versions, **software_versions()},
-    }
-    return replace(result, model=replace(result.model, card=card.model_copy(update=made)))
-
-
 def evaluate(predictions: Any, labels: Any) -> Scores:
     """Score predicted label images against true ones; see ``napari_unet.core.cells.metrics.evaluate``."""
     from napari_unet.core.cells.metrics import evaluate as score
@@ -255,68 +141,11 @@ def evaluate(predictions: Any, labels: Any) -> Scores:
     return score(predictions, labels)
 
 
-def _as_list(arrays: Any) -> list[NDArray[Any]]:
-    if isinstance(arrays, np.ndarray):
-        return [arrays]
-    return [np.asarray(array) for array in arrays]
-
-
-def _check_counts(images: int, labels: int, masks: int, axes: int) -> None:
-    if not images:
-        raise InputError("There is no image to learn from: give at least one with its corrected labels.")
-    if not images == labels == masks == axes:
-        raise InputError(
-            f"There are {images} images, {labels} label images and {masks} reviewed masks: give one of each."
-        )
-
-
-def _corrected_planes(
-    image: NDArray[Any],
-    labels: NDArray[Any],
-    reviewed: NDArray[Any] | None,
-    axes: str | None,
-    channel: Channels,
-    model: Model,
-) -> list[CorrectedPlane]:
-    from napari_unet.nn.learn.fine_tune import CorrectedPlane
-
-    grid = plan_planes(image.shape, axes)
-    check_pixels(image)
-    truth = as_labels(labels)
-    mask = np.ones(truth.shape, bool) if reviewed is None else np.asarray(reviewed) != 0
-    if truth.shape != grid.label_shape or mask.shape != grid.label_shape:
-        raise InputError(
-            f"Labels of shape {truth.shape} and a reviewed mask of shape {mask.shape} do not fit an image of "
-            f"shape {image.shape}: they need the shape {grid.label_shape}."
-        )
-    channel = check_channels(grid, channel, model)
-    planes = []
-    for index in grid.indices():
-        where = grid.select(index)
-        seen = ignore_crumbs(truth[where], mask[where])
-        if seen.any():
-            cells = number_cells(truth[where])
-            planes.append(CorrectedPlane(grid.plane(image, index, channel), cells, seen))
-    return planes
-
-
 Request = dict[str, Any]
 
 
-def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
-    from napari_unet.nn.backend import backend_name, fast_policy
-    from napari_unet.nn.learn.timing import estimate_step
-
-    model = resolve_model(request["model"])
-    model.predict_maps(np.zeros((32, 32, model.card.network.channels), np.float32))
-    return {
-        "backend": backend_name(),
-        "bfloat16": fast_policy() == "mixed_bfloat16",
-        "step_seconds": estimate_step(model),
-    }
-
-
-def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+def segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    """Segment whole planes, and measure how doubtful each of their pixels is."""
     start = perf_counter()
     model = resolve_model(request.pop("model"), request.pop("views", None))
     doubts: list[Doubts] = []
@@ -338,72 +167,73 @@ def _segment_job(request: Request, report: Report, cancelled: IsCancelled) -> di
     }
 
 
-def _verify_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
-    return {"sha256": verify_model(Path(request["model"]))}
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """An image without its pixels: what `estimate` has to know of it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    chunksize: tuple[int, ...]
+
+    @classmethod
+    def of(cls, image: Any) -> Outline:
+        """Return the outline of anything with a shape, a dtype and perhaps chunks."""
+        chunks = getattr(image, "chunksize", None) or getattr(image, "chunks", None) or ()
+        return cls(tuple(image.shape), str(image.dtype), tuple(chunks))
 
 
-def _fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
-    output = Path(request.pop("output"))
-    start = perf_counter() - max(time() - request.pop("pressed", time()), 0.0)
-    try:
-        result = fine_tune(
-            **request, name=output.stem, progress=obey(report, cancelled), started=start, examine=False
-        )
-    except DoubtfulError as doubt:  # not an end: the user may want to go on
-        return {"doubt": str(doubt)}
-    result.model.save(output)
+def segment_view_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    """Segment a box (rows, columns) of one plane; the labels (y, x) are of `window`, which contains it."""
+    start, tell = perf_counter(), obey(report, cancelled)
+    tell(Progress(0.0, "Loading the model"))
+    model = resolve_model(request["model"], request.get("views"))
+    image, pixel_size = request["image"], request["pixel_size"]
+    grid = PlaneGrid(request["axes"], image.shape)
+    check_pixels(image)
+    channel = check_channels(grid, request["channel"], model)
+    plane = grid.plane(image, (0,) * len(grid.stack_shape), channel)
+
+    def on_tile(done: int, total: int) -> None:
+        tell(Progress(done / total, f"Segmenting what you see: tile {done} of {total}"))
+
+    prediction, window = predict_view(
+        model, plane, request["box"], pixel_size=pixel_size, scale=request["scale"], on_tile=on_tile
+    )
+    doubts = model.measure_doubts(prediction, 0)
+    corner = np.array([0, window[0][0], window[1][0]], np.int32)
+    question = model.question_pixels(prediction, pixel_size)
     return {
-        "before": result.before.model_dump() if result.before else None,
-        "after": result.after.model_dump() if result.after else None,
-        "verdict": str(result.verdict),
-        "share": result.share,
-        "history": result.history,
-        "output": str(output),
+        "labels": prediction.labels,
+        "window": window,
+        "scales": [prediction.scale],
+        "doubts": replace(doubts, points=doubts.points + corner),
         "seconds": perf_counter() - start,
-        "cpu_seconds": result.cpu_seconds,
-        "step_seconds": result.step_seconds,
-        "learning_seconds": result.learning_seconds,
+        "model": model.sha256,
+        "notes": [question] if question else [],
     }
 
 
-def _prepare_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
-    """Do what a fine-tuning of a model begins with, so that it need not be waited for."""
-    from napari_unet.nn.learn.rehearsal import prepare
+def segment_large_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+    """Segment an image, which may be bigger than memory, into the label image `output` on the disk."""
+    start = perf_counter()
+    tell, notes = obey(report, cancelled), list[str]()
+    tell(Progress(0.0, "Loading the model"))
+    grid, run = _plan(request, tell, notes.append)
+    labels = segment_to_disk(request["image"], grid, Path(request["output"]), run)
+    cells = count_cells(labels)
+    return {"cells": cells, "seconds": perf_counter() - start, "model": run.model.sha256, "notes": notes[1:]}
 
-    prepare(resolve_model(request["model"]), obey(report, cancelled))
-    return {}
+
+def estimate_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
+    """Say what a `segment_large_job` of an image with the outline `image` would need."""
+    grid, run = _plan(request, lambda progress: None, lambda said: None)
+    return {"needs": estimate(request["image"], grid, run).describe()}
 
 
-def _choose_job(request: Request, report: Report, cancelled: IsCancelled) -> Choice:
-    image = request["image"]
-    return choose_model(
-        image,
-        PlaneGrid(request["axes"], image.shape),
-        request["models"],
-        channel=request["channel"],
-        pixel_size=request["pixel_size"],
-        report=obey(report, cancelled),
+def _plan(request: Request, report: Report, warn: Callable[[str], object]) -> tuple[PlaneGrid, LargeRun]:
+    model = resolve_model(request["model"], request.get("views"))
+    grid = PlaneGrid(request["axes"], tuple(request["image"].shape))
+    channel = check_channels(grid, request["channel"], model)
+    return grid, LargeRun(
+        model=model, channel=channel, pixel_size=request["pixel_size"], report=report, warn=warn
     )
-
-
-def _examine_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
-    """Try two models on scenes that the first one knows: nobody waits for it."""
-    from napari_unet.nn.learn.rehearsal import measure_known
-
-    models = resolve_model(request["parent"]), resolve_model(request["child"])
-    before, after = measure_known(*models, obey(report, cancelled))
-    return {"known_before": before, "known_after": after}
-
-
-JOBS: dict[str, Callable[[Request, Report, IsCancelled], Any]] = {
-    "warm_up": _warm_up_job,
-    "segment": _segment_job,
-    "fine_tune": _fine_tune_job,
-    "choose": _choose_job,
-    "prepare": _prepare_job,
-    "examine": _examine_job,
-    "verify": _verify_job,
-    "segment_view": segment_view_job,
-    "segment_large": segment_large_job,
-    "estimate": estimate_job,
-}

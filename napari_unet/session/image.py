@@ -19,13 +19,12 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.measure import Columns, measure
 from napari_unet.core.image.axes import Channels, Index, PlaneGrid, plan_planes
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.queue import Place
+from napari_unet.core.review.queue import Place, Tour
 from napari_unet.core.review.review import Patch, Review, ReviewCounts, changed_box
-from napari_unet.core.review.tour import Tour
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.files import read_calibration
 from napari_unet.io.hashing import hash_samples
-from napari_unet.io.tiff import Calibration
-from napari_unet.jobs.large import is_large
+from napari_unet.io.lazy import is_large
 from napari_unet.session.scope import Part, Planes, View
 from napari_unet.session.source import Source, name_axes, read_plane
 from napari_unet.store.journal import Edit, JournalWriter

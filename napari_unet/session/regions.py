@@ -22,7 +22,7 @@ from napari_unet.core.image.blocks import Box
 from napari_unet.core.review.review import Review
 from napari_unet.io.zarr_read import is_zarr
 from napari_unet.io.zarr_write import add_labels
-from napari_unet.jobs.region_jobs import Outline
+from napari_unet.jobs.segment import Outline
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.runner import Activity, Run, Runner

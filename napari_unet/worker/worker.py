@@ -48,7 +48,7 @@ class Worker:
 
     def __init__(
         self,
-        jobs: str = "napari_unet.jobs.segment",
+        jobs: str = "napari_unet.jobs.table",
         log: Path | None = None,
         *,
         paths: Sequence[Path] = (),

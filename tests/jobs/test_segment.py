@@ -11,7 +11,7 @@ from napari_unet.core.base.progress import Cancelled
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.hashing import hash_image
 from napari_unet.jobs.model_cache import resolve_model
-from napari_unet.jobs.segment import JOBS
+from napari_unet.jobs.table import JOBS
 
 
 def go_on():

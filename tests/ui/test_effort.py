@@ -554,7 +554,7 @@ def test_suggestions_save_events_where_the_bundled_model_errs(bundled_model, ope
     for path in project.models_folder.glob("*.keras"):
         path.unlink()
     shutil.copy(bundled_model, project.models_folder)
-    window = open_window("napari_unet.jobs.segment")
+    window = open_window("napari_unet.jobs.table")
     image, truth = blur(render_nuclei((768, 1024), objects=520, seed=SEED), SEED)
     window.add_image(image)
     window.hands.click(window.panel.step1.segment)

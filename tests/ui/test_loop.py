@@ -87,7 +87,7 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     parent, pace = parent
     path = tmp_path / "discs.tif"
     tifffile.imwrite(path, image)
-    window = open_window("napari_unet.jobs.segment")
+    window = open_window("napari_unet.jobs.table")
     panel = window.panel
     open_by_button(window, path, monkeypatch)
 

@@ -61,7 +61,7 @@ def test_the_event_loop_never_stalls(bundled_model, open_window, project, capsys
     for path in project.models_folder.glob("*.keras"):
         path.unlink()
     shutil.copy(bundled_model, project.models_folder)
-    window = open_window("napari_unet.jobs.segment")
+    window = open_window("napari_unet.jobs.table")
     panel, session = window.panel, window.panel.session
     window.add_image(read_image(sample_path("nuclei")).data)
     stalls, pulse = {}, Pulse()

@@ -25,3 +25,7 @@ class Cancelled(Exception):  # noqa: N818 - the word for an outcome, not for an 
 
 Report = Callable[[Progress], None]
 IsCancelled = Callable[[], bool]
+
+
+def ignore(progress: Progress) -> None:
+    """Report to nobody."""

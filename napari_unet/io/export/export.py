@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 from napari_unet.core.base.arrays import as_labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.image.axes import plan_planes
-from napari_unet.core.image.planes import default_axes
+from napari_unet.core.image.axes import default_axes, plan_planes
 from napari_unet.io import files
 from napari_unet.io import zarr_write as zarr_labels
 from napari_unet.io.atomic import write_file
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.export.geojson import encode_geojson
 from napari_unet.io.export.rois import encode_rois
 from napari_unet.io.export.table import encode_table, tabulate
 from napari_unet.io.files import ImageFile
-from napari_unet.io.tiff import Calibration
 from napari_unet.io.zarr_read import is_zarr, read_multiscale
 from napari_unet.io.zarr_write import OnPart
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from roifile import ROI_TYPE, ImagejRoi
 
 from napari_unet.core.base.arrays import Labels
-from napari_unet.core.image.planes import Place, default_axes
+from napari_unet.core.image.axes import Place, default_axes
 from napari_unet.io.export.shapes import Polygons, Shape, draw_shapes, trace_shapes
 from napari_unet.io.failures import reading
 

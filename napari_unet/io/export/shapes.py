@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.polygons import fill_rings, trace_polygons
-from napari_unet.core.image.planes import Place, default_axes, iterate_planes
+from napari_unet.core.image.axes import Place, default_axes, iterate_planes
 
 Polygons = Sequence[Sequence[npt.NDArray[Any]]]
 """Polygons as lists of rings, each of corners (n, 2) as x, y."""

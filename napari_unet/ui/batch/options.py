@@ -23,10 +23,10 @@ from qtpy.QtWidgets import (
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import VIEWS, LookParams
-from napari_unet.jobs.batch_job import Order
+from napari_unet.jobs.batch import Order
 from napari_unet.models.registry import AUTO, ModelEntry
 from napari_unet.session.batch import parse_channels
-from napari_unet.ui.panel.segment import make_combo, show_models
+from napari_unet.ui.common.combo import make_combo, show_models
 
 _FROM_FILES = "as the files say"
 _LARGEST_PIXEL = 1000.0  # um
