@@ -21,6 +21,7 @@ from napari_unet.jobs.choose_model import Choice, list_candidates
 from napari_unet.models.registry import AUTO, DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
+from napari_unet.session.masks import Masks
 from napari_unet.session.pace import Pace
 from napari_unet.session.regions import Regions
 from napari_unet.session.runner import Activity, Post, Run, Runner
@@ -53,6 +54,7 @@ class Session:
         self.regions = Regions(
             project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
         )
+        self.masks = Masks(self.runner, self.images)
         self.changed = self.runner.changed
         self.models: list[ModelEntry] = []
         self.model: Path | None = None

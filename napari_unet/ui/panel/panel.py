@@ -33,6 +33,7 @@ from napari_unet.ui.panel.compare import Comparer
 from napari_unet.ui.panel.correct import CorrectStep
 from napari_unet.ui.panel.fine_tune import FineTuneStep
 from napari_unet.ui.panel.guide import explain_no_learning, find_next_step, greet
+from napari_unet.ui.panel.masks import MasksBar
 from napari_unet.ui.panel.region import RegionBar, Scopes
 from napari_unet.ui.panel.segment import SegmentStep
 from napari_unet.worker.worker import Worker
@@ -66,6 +67,7 @@ class UNetPanel(QWidget):
         self.comparer = Comparer(self.viewer, self.session, self.watch, self)
         self.tools = ToolBox(self.viewer, self.watch, self.session.images)
         self.walk = Walk(self.viewer, self.session.images, self.watch, self.tools, lambda: self.image)
+        self.masks = MasksBar(self.viewer, self.session, self.watch, self.tools.history, lambda: self.layer)
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
         self._refresh_timer.timeout.connect(self.refresh)
         self._lay_out()
@@ -135,6 +137,7 @@ class UNetPanel(QWidget):
         self.step1.segment.setEnabled(ready and not busy)
         self.step2.show_image(image)
         self.region.show_image(session, image)
+        self.masks.show_image(image, busy=busy)
         self.tools.image = image
         self.walk.refresh()
         reason = explain_no_learning(image)
@@ -180,6 +183,7 @@ class UNetPanel(QWidget):
     def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Look out for the closing of the window that the panel is in."""
         self.window().installEventFilter(self)
+        self.masks.watch(self.window())
         super().showEvent(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
@@ -192,8 +196,9 @@ class UNetPanel(QWidget):
         steps = QWidget()
         column = QVBoxLayout(steps)
         column.setContentsMargins(0, 0, 0, 0)
-        for step in (self.step1, self.step2, self.region, self.step3):
+        for step in (self.step1, self.masks, self.step2, self.region, self.step3):
             column.addWidget(step)
+        self.step1.add_beside_segment(self.masks.use)
         column.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)

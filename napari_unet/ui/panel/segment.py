@@ -75,12 +75,18 @@ class SegmentStep(QGroupBox):
         self._form.addRow("Look", self.careful)
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
-        layout.addWidget(self.segment)
+        self._press = QHBoxLayout()
+        self._press.addWidget(self.segment, 1)
+        layout.addLayout(self._press)
 
     @property
     def layer(self) -> Image | None:
         """The image layer that is chosen."""
         return self.image.currentData()
+
+    def add_beside_segment(self, button: QWidget) -> None:
+        """Show another way to get labels beside the button."""
+        self._press.addWidget(button)
 
     @property
     def channel_number(self) -> Channels:
