@@ -31,6 +31,16 @@ ENDINGS = {"tiff": ".tif", "csv": ".csv", "rois": ".zip", "geojson": ".geojson",
 """Ending of the files of each format."""
 
 
+FORMATS = {
+    "rois": "ROIs for Fiji",
+    "csv": "Table of measurements",
+    "geojson": "GeoJSON for QuPath",
+    "tiff": "Label image",
+    "zarr": "OME-Zarr",
+}
+"""What each format is for, in the order in which a window offers them."""
+
+
 class Exported(NamedTuple):
     """What became of a label file: what was written, and how many cells are in it, or why not."""
 
@@ -93,6 +103,15 @@ def export_labels(
             f"{path} cannot be written ({reason}): choose another place or make room."
         ) from error
     return path
+
+
+def complete_name(path: Path, form: str) -> Path:
+    """Return a name whose ending says a format: its own where it says one, else that of `form`.
+
+    Only the endings of `ENDINGS` count: in `cells_0.5` there is none.
+    """
+    known = (*ENDINGS.values(), *files.TIFF_ENDINGS)
+    return path if path.suffix.lower() in known else path.with_name(path.name + ENDINGS[form])
 
 
 def export_files(
