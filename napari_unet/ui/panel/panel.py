@@ -35,6 +35,7 @@ from napari_unet.ui.panel.fine_tune import FineTuneStep
 from napari_unet.ui.panel.guide import explain_no_learning, find_next_step, greet
 from napari_unet.ui.panel.masks import MasksBar
 from napari_unet.ui.panel.region import RegionBar, Scopes
+from napari_unet.ui.panel.results import ResultsStep
 from napari_unet.ui.panel.segment import SegmentStep
 from napari_unet.worker.worker import Worker
 
@@ -68,6 +69,7 @@ class UNetPanel(QWidget):
         self.tools = ToolBox(self.viewer, self.watch, self.session.images)
         self.walk = Walk(self.viewer, self.session.images, self.watch, self.tools, lambda: self.image)
         self.masks = MasksBar(self.viewer, self.session, self.watch, self.tools.history, lambda: self.layer)
+        self.step4 = ResultsStep(self.viewer, self.session, lambda: self.layer)
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
         self._refresh_timer.timeout.connect(self.refresh)
         self._lay_out()
@@ -138,6 +140,7 @@ class UNetPanel(QWidget):
         self.step2.show_image(image)
         self.region.show_image(session, image)
         self.masks.show_image(image, busy=busy)
+        self.step4.show_image(image)
         self.tools.image = image
         self.walk.refresh()
         reason = explain_no_learning(image)
@@ -196,7 +199,7 @@ class UNetPanel(QWidget):
         steps = QWidget()
         column = QVBoxLayout(steps)
         column.setContentsMargins(0, 0, 0, 0)
-        for step in (self.step1, self.masks, self.step2, self.region, self.step3):
+        for step in (self.step1, self.masks, self.step2, self.region, self.step3, self.step4):
             column.addWidget(step)
         self.step1.add_beside_segment(self.masks.use)
         column.addStretch()
