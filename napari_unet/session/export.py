@@ -28,10 +28,12 @@ def export_image(runner: Runner, image: OpenImage, path: Path, z_step: float | N
         channel_names=image.channel_names,
     )
 
-    def work() -> Path:
-        return export_labels(
+    def work() -> str:
+        written = export_labels(
             path, labels, axes=grid.label_axes, pixel_size=image.pixel_size, z_step=z_step, image=pixels
         )
+        cells = measure_cells(labels)[0].size
+        return f"{cells} cell{'s' * (cells != 1)} written to {written}."
 
     runner.say(f"Writing {path.name}")
-    runner.later(work, lambda written: runner.say(f"{cells} cell{'s' * (cells != 1)} written to {written}."))
+    runner.later(work, runner.say)
