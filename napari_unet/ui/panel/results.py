@@ -20,14 +20,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.io.calibration import MICROMETRES
 from napari_unet.io.export.export import ENDINGS, FORMATS, complete_name
 from napari_unet.io.files import stem_of
-from napari_unet.io.calibration import MICROMETRES
 from napari_unet.session.export import export_image
 from napari_unet.session.image import OpenImage
 from napari_unet.session.session import Session
-from napari_unet.ui.panel.histogram import Histogram
 from napari_unet.ui.common.combo import make_combo, show_choices
+from napari_unet.ui.panel.histogram import Histogram
 
 _TITLES = {
     "area": "Area (px)",
