@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_unet.io import files
-from napari_unet.io.layers import LayerData, read_layers
-from napari_unet.io.tiff import MICROMETRES
+from napari_unet.io.layers import LayerData, measure_layer, read_layers
 from napari_unet.io.zarr_read import is_zarr
 
 
@@ -23,27 +22,34 @@ def _read_zarr(path: str | list[str]) -> list[LayerData]:
     return read_layers(path if isinstance(path, str) else path[0])
 
 
-def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Save a Labels layer with its pixel size and axes; called by napari's File > Save.
+def write_tiff(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save a Labels layer as a TIFF with its pixel size and axes; called by napari's File > Save."""
+    return _write_labels(path, data, meta, "tiff")
 
-    The ending of `path` decides: .tif, .zip for Fiji's ROI Manager, .geojson for QuPath, .csv for a table.
-    """
-    from napari_unet.io.export.export import export_labels
+
+def write_rois(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save a Labels layer as ROIs for Fiji; called by napari's File > Save."""
+    return _write_labels(path, data, meta, "rois")
+
+
+def write_geojson(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save a Labels layer as GeoJSON for QuPath; called by napari's File > Save."""
+    return _write_labels(path, data, meta, "geojson")
+
+
+def write_table(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save what the cells of a Labels layer measure as CSV; called by napari's File > Save."""
+    return _write_labels(path, data, meta, "csv")
+
+
+def _write_labels(path: str, data: Any, meta: dict[str, Any], form: str) -> list[str]:
+    """Write a layer in the format that its name asks for, else in `form`, whose ending the name gets."""
+    from napari_unet.io.export.export import complete_name, export_labels
 
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
-    axes = "".join(str(label) for label in meta.get("axis_labels") or ()).upper()
-    # Without names of its own a layer's axes are called "-3", "-2", "-1".
-    if len(axes) != labels.ndim or not {"Y", "X"} <= set(axes) <= set("TZCYX"):
-        axes = "TZYX"[-labels.ndim :]
-    scale = meta.get("scale") or (1.0,) * labels.ndim
-    units = meta.get("units") or ("pixel",) * labels.ndim
-    lengths = {
-        axis: step * MICROMETRES[str(unit).lower()]
-        for axis, step, unit in zip(axes, map(float, scale), units, strict=True)
-        if str(unit).lower() in MICROMETRES
-    }
-    export_labels(Path(path), labels, axes=axes, pixel_size=lengths.get("Y"), z_step=lengths.get("Z"))
-    return [path]
+    axes, pixel_size, z_step = measure_layer(labels.ndim, meta)
+    target = complete_name(Path(path), form)
+    return [str(export_labels(target, labels, axes=axes, pixel_size=pixel_size, z_step=z_step))]
 
 
 def open_nuclei() -> list[LayerData]:

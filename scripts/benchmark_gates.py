@@ -24,7 +24,8 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.targets import number_cells
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.learning.checks import Correction, check_corrections
-from napari_unet.io.files import match_by_stem, read_image, read_labels
+from napari_unet.io.files import read_image, read_labels
+from napari_unet.io.labels import match_by_stem
 
 SMOOTHNESS = 8  # px, over which a hand goes astray to the same side
 MARKED = 96  # px, side of the square that is marked

@@ -19,7 +19,8 @@ from skimage.transform import downscale_local_mean
 
 from napari_unet import load_model, segment
 from napari_unet.core.synthetic.scenes import render_nuclei
-from napari_unet.io.files import match_by_stem, read_image, read_labels
+from napari_unet.io.files import read_image, read_labels
+from napari_unet.io.labels import match_by_stem
 from napari_unet.models.registry import DEFAULT_MODEL
 
 FACTORS = {0.25: 1, 0.5: 2, 1.0: 4}

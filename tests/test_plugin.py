@@ -12,9 +12,8 @@ from npe2 import PluginManager, PluginManifest
 from npe2.manifest.utils import import_python_name
 
 from napari_unet import plugin
-from napari_unet.io.export.geojson import read_geojson
-from napari_unet.io.export.rois import read_rois
 from napari_unet.io.files import SAMPLES, read_image, read_labels, sample_path
+from napari_unet.io.labels import read_labels as read_any
 from napari_unet.io.layers import read_layers
 from napari_unet.io.zarr_write import add_labels
 
@@ -172,8 +171,7 @@ def test_labels_are_saved_for_other_programs_by_their_ending(
         assert {"label", "frame", "area_um2"} <= set(name.split(","))
         assert len(path.read_text().splitlines()) == 3
     else:
-        read = {".zip": read_rois, ".geojson": read_geojson}[ending]
-        np.testing.assert_array_equal(read(path, labels.shape, "TYX"), labels)
+        np.testing.assert_array_equal(read_any(path, labels.shape, "TYX").labels, labels)
 
 
 def test_the_save_dialog_names_the_formats(viewer: ViewerModel) -> None:
@@ -184,6 +182,40 @@ def test_the_save_dialog_names_the_formats(viewer: ViewerModel) -> None:
     assert choices
     for shown in ("ROIs for Fiji (*.zip)", "GeoJSON for QuPath (*.geojson)", "table of measurements (*.csv)"):
         assert shown in choices
+
+
+CHOICES = {
+    "labels with pixel size": ".tif",
+    "ROIs for Fiji": ".zip",
+    "GeoJSON for QuPath": ".geojson",
+    "table of measurements": ".csv",
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("name", ["fluo", "fluo_0.5", "other"])
+def test_a_type_chosen_in_the_save_dialog_counts_unless_the_name_says_another(
+    viewer: ViewerModel, tmp_path: Path, choice: str, name: str
+) -> None:
+    from napari._qt.qt_viewer import _npe2_decode_selected_filter
+    from napari.plugins._npe2 import file_extensions_string_for_layers
+
+    layer = viewer.add_labels(np.ones((8, 9), np.int32))
+    choices, writers = file_extensions_string_for_layers([layer])
+    assert choices
+    (picked,) = [shown for shown in choices.split(";;") if choice in shown]
+    writer = _npe2_decode_selected_filter(choices, picked, writers)
+    if name == "other":  # the type was left alone, the name says what is wanted
+        written = tmp_path / "fluo.csv"
+        assert viewer.layers.save(str(written), _writer=writer) == [str(written)]
+        assert written.read_text().startswith("label,")
+        return
+    written = tmp_path / f"{name}{CHOICES[choice]}"
+    assert viewer.layers.save(str(tmp_path / name), _writer=writer) == [str(written)]
+    if choice == "table of measurements":
+        assert written.read_text().startswith("label,")
+    else:
+        assert read_any(written, (8, 9)).labels.all()
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

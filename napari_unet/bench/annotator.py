@@ -18,9 +18,8 @@ from napari_unet.core.cells.ids import measure_cells
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.edits import surround
-from napari_unet.core.review.queue import Place, Reason, rank_places
+from napari_unet.core.review.queue import Place, Reason, Tour, rank_places
 from napari_unet.core.review.review import CRUMB, Review, mark
-from napari_unet.core.review.tour import Tour
 
 GOOD = 0.8
 """IoU with a true cell from which a user leaves a cell as it is."""

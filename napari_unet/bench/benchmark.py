@@ -22,7 +22,8 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.metrics import Scores, evaluate
 from napari_unet.core.image.axes import PlaneGrid, plan_planes
-from napari_unet.io.files import Matched, match_by_stem, read_image, read_labels
+from napari_unet.io.files import read_image, read_labels
+from napari_unet.io.labels import Matched, match_by_stem
 
 
 @dataclass(frozen=True, slots=True)

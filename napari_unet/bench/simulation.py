@@ -20,7 +20,7 @@ _ALL = 1_000_000
 
 
 class Curve(BaseModel):
-    """How good labels are after so many objects were looked at, from none on; see `app.annotator.Work`."""
+    """How good labels are after so many objects were looked at, from none on; see `bench.annotator.Work`."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -88,9 +88,9 @@ def segment(
     """Segment images and write their label images."""
     from napari_unet.core.image.axes import plan_planes
     from napari_unet.io.files import list_images, read_image, stem_of, write_labels
+    from napari_unet.io.lazy import is_large
     from napari_unet.io.zarr_write import count_cells
     from napari_unet.jobs.choose_model import pick_model
-    from napari_unet.jobs.large import is_large
     from napari_unet.jobs.segment import segment as segment_image
     from napari_unet.models.registry import find_model
 
@@ -162,7 +162,9 @@ def _check_stems(paths: list[Path], output: Path) -> None:
 @app.command("fine-tune")
 def fine_tune(
     images: Annotated[Path, typer.Option(help="Folder of images.")],
-    labels: Annotated[Path, typer.Option(help="Folder of corrected label images of the same stems.")],
+    labels: Annotated[
+        Path, typer.Option(help="Folder of corrected labels of the same stems, of any format.")
+    ],
     output: Annotated[Path, typer.Option(help="The new model's file, ending in .keras.")],
     reviewed: Annotated[
         Path | None, typer.Option(help="Folder of masks: non-zero where the labels are known to be true.")
@@ -181,7 +183,8 @@ def fine_tune(
 ) -> None:
     """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
     from napari_unet.core.image.axes import plan_planes
-    from napari_unet.io.files import match_by_stem, read_image, read_labels
+    from napari_unet.io.files import read_image, read_labels
+    from napari_unet.io.labels import match_by_stem, read_labels_of
     from napari_unet.jobs.choose_model import pick_model
     from napari_unet.jobs.fine_tune import fine_tune as tune
     from napari_unet.models.registry import find_model
@@ -196,11 +199,15 @@ def fine_tune(
     if why:
         say(why)
     masks = None if reviewed is None else [read_labels(pair.reviewed) for pair in pairs if pair.reviewed]
+    found = [read_labels_of(pair.labels, file, axes) for pair, file in zip(pairs, files, strict=True)]
+    for pair, labelled in zip(pairs, found, strict=True):
+        for note in labelled.notes:
+            say(f"{pair.labels.name}: {note}")
     try:
         result = tune(
             model_path,
             [file.data for file in files],
-            [read_labels(pair.labels) for pair in pairs],
+            [labelled.labels for labelled in found],
             reviewed=masks,
             steps=steps,
             seconds=seconds,
@@ -308,10 +315,13 @@ def evaluate(
 ) -> None:
     """Score predicted label images against true ones, pooled over all images."""
     from napari_unet.core.cells.metrics import evaluate as score
-    from napari_unet.io.files import match_by_stem, read_labels
+    from napari_unet.io.files import read_labels as read_label_image
+    from napari_unet.io.labels import match_by_stem, read_labels
 
     pairs = match_by_stem(predictions, labels)
-    scores = score([read_labels(p.image) for p in pairs], [read_labels(p.labels) for p in pairs])
+    found = [read_label_image(pair.image) for pair in pairs]
+    truth = [read_labels(pair.labels, cells.shape).labels for pair, cells in zip(pairs, found, strict=True)]
+    scores = score(found, truth)
     print_result({"images": len(pairs), **(summarise(scores) or {})}, as_json)
 
 

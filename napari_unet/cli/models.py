@@ -82,14 +82,17 @@ def verify_models(
 
 @models_app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A .keras file that napari-unet wrote.")],
+    file: Annotated[
+        Path, typer.Argument(help="A .keras file, or a bioimage.io package, that napari-unet wrote.")
+    ],
     name: Annotated[str | None, typer.Option(help="The model's name here, if not the file's.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a model file and copy it to your own models."""
+    from napari_unet.models.exchange import import_package, is_package
     from napari_unet.models.library import hash_model, import_model
 
-    path = import_model(file, name)
+    path = (import_package if is_package(file) else import_model)(file, name)
     say(f"{file.name} is yours now, as '{path.stem}'.")
     print_result({"name": path.stem, "path": str(path), "sha256": hash_model(path)}, as_json)
 
@@ -97,14 +100,28 @@ def import_file(
 @models_app.command("export")
 def export_file(
     name: ModelArgument,
-    file: Annotated[Path, typer.Argument(help="The file to write, ending in .keras, or a folder.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="The file to write: .keras, .zip (bioimage.io) or .onnx; or a folder."),
+    ],
+    license_id: Annotated[
+        str | None, typer.Option("--license", help="SPDX name of the weights' licence, for packages.")
+    ] = None,
+    author: Annotated[list[str] | None, typer.Option(help="An author, for packages; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a model to one file, to share it."""
+    """Write a model to one file, to share it: for napari-unet, or other programs (bioimage.io, ONNX)."""
+    from napari_unet.models.exchange import AUTHORS, export_onnx, export_package, is_package
     from napari_unet.models.library import export_model, hash_model
     from napari_unet.models.registry import find_model
 
-    path = export_model(find_model(name), file)
+    source = find_model(name)
+    if is_package(file):
+        path = export_package(source, file, authors=author or AUTHORS, license_id=license_id)
+    elif file.suffix == ".onnx":
+        path = export_onnx(source, file)
+    else:
+        path = export_model(source, file)
     say(f"'{Path(name).stem}' is written to {path}.")
     print_result({"name": Path(name).stem, "path": str(path), "sha256": hash_model(path)}, as_json)
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -19,9 +19,9 @@ from PIL import Image
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.io.atomic import write_file
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.failures import reading
-from napari_unet.io.lazy_tiff import is_lazy, open_pixels
-from napari_unet.io.tiff import Calibration, calibrate
+from napari_unet.io.tiff import calibrate, is_lazy, open_pixels
 from napari_unet.io.vendor import READERS, is_vendor_image, open_vendor_image
 from napari_unet.io.zarr_read import ENDING, KIND, is_zarr, read_multiscale, read_pixels
 
@@ -37,14 +37,6 @@ class ImageFile(Calibration):
 
     path: Path
     data: NDArray[Any]
-
-
-class Matched(NamedTuple):
-    """Files that belong together because their names agree up to the ending."""
-
-    image: Path
-    labels: Path
-    reviewed: Path | None
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
@@ -214,28 +206,6 @@ def stem_of(path: Path) -> str:
     return stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem
 
 
-def match_by_stem(
-    images: str | os.PathLike[str],
-    labels: str | os.PathLike[str],
-    reviewed: str | os.PathLike[str] | None = None,
-) -> list[Matched]:
-    """Pair the images, labels and reviewed masks of two or three folders whose names agree up to the ending.
-
-    Sorted by name. Raises InputError that names the files without a partner, or two with the same name.
-    """
-    by_stem = {"image": _stems(images), "label image": _stems(labels)}
-    if reviewed is not None:
-        by_stem["reviewed mask"] = _stems(reviewed)
-    everything = sorted(set().union(*by_stem.values()))
-    for kind, files in by_stem.items():
-        missing = [stem for stem in everything if stem not in files]
-        if missing:
-            names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise InputError(f"There is no {kind} for {names}: give matching files the same name.")
-    first, second, third = by_stem["image"], by_stem["label image"], by_stem.get("reviewed mask", {})
-    return [Matched(first[stem], second[stem], third.get(stem)) for stem in everything]
-
-
 def sample_path(name: str) -> Path:
     """The file of a sample image of `SAMPLES`, or of its true labels ("nuclei_labels")."""
     package = Path(__file__).parents[1]
@@ -298,17 +268,3 @@ def _as_labels(data: NDArray[Any], name: str) -> NDArray[np.int32]:
     if data.min() < 0 or data.max() > np.iinfo(np.int32).max:
         raise InputError(f"{name} holds numbers outside 0 to 2147483647: renumber its labels.")
     return data.astype(np.int32, copy=False)
-
-
-def _stems(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    if not Path(folder).is_dir():
-        raise InputError(f"{folder} is not a folder: give the folder that holds the files.")
-    files: dict[str, Path] = {}
-    for path in list_images([folder]):
-        stem = stem_of(path)
-        if stem in files:
-            raise InputError(
-                f"{files[stem].name} and {path.name} in {folder} have the same name: rename one."
-            )
-        files[stem] = path
-    return files

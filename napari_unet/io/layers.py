@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.io import files
-from napari_unet.io.tiff import Calibration
+from napari_unet.io.calibration import MICROMETRES, Calibration
 from napari_unet.io.zarr_read import LABELS, is_zarr, list_labels, read_multiscale, read_pixels
 
 logger = logging.getLogger("napari_unet")
@@ -50,6 +50,26 @@ def read_result(image: Path, labels: Path | None) -> list[LayerData]:
     if not isinstance(data, list) and data.size <= _LARGEST_LABELS:
         data = np.asarray(data).astype(np.int32)
     return [*layers, (data, {"name": f"{files.stem_of(image)} cells", **look}, "labels")]
+
+
+def measure_layer(ndim: int, meta: dict[str, Any]) -> tuple[str, float | None, float | None]:
+    """Return the axes of a layer of labels, letters out of TZYX, its pixel size and its step in Z, in µm.
+
+    `meta` holds the layer's `axis_labels`, `scale` and `units`; lengths that it does not know are None.
+    """
+    axes = "".join(str(label) for label in meta.get("axis_labels") or ()).upper()
+    # Without names of its own a layer's axes are called "-3", "-2", "-1".
+    if len(axes) != ndim or not {"Y", "X"} <= set(axes) <= set("TZCYX"):
+        axes = "TZYX"[-ndim:]
+    scale = meta.get("scale")
+    units = meta.get("units") or ("pixel",) * ndim
+    steps = (1.0,) * ndim if scale is None else tuple(map(float, scale))
+    lengths = {
+        axis: step * MICROMETRES[str(unit).lower()]
+        for axis, step, unit in zip(axes, steps, units, strict=True)
+        if str(unit).lower() in MICROMETRES
+    }
+    return axes, lengths.get("Y"), lengths.get("Z")
 
 
 def _read_zarr_layers(path: Path) -> list[LayerData]:

@@ -1,4 +1,4 @@
-"""What an image file says about its array: axes, pixel size, channel names.
+"""What a TIFF file says about its array, and its pixels, of large files only those that are used.
 
 It is read wherever a file has it, because nobody should be asked what the file already knows.
 """
@@ -8,23 +8,16 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from napari_unet.core.base.errors import InputError
-
-MICROMETRES = {
-    **dict.fromkeys(("pm", "picometer"), 1e-6),
-    **dict.fromkeys(("å", "angstrom"), 1e-4),
-    **dict.fromkeys(("nm", "nanometer"), 1e-3),
-    **dict.fromkeys(("um", "µm", "μm", "\\u00b5m", "micron", "microns", "micrometer", "micrometre"), 1.0),
-    **dict.fromkeys(("mm", "millimeter"), 1e3),
-    **dict.fromkeys(("cm", "centimeter"), 1e4),
-    **dict.fromkeys(("inch", "in"), 25400.0),
-    **dict.fromkeys(("m", "meter"), 1e6),
-}
-"""Micrometres in the units of length that files and napari use, by lower-case name."""
+from napari_unet.io.calibration import MICROMETRES, Calibration
 
 # Cameras and drawing programs fill the TIFF resolution with print values: 72, 96, 300, 600 dots per inch
 # would be pixels of 42 um and more. No microscope has those: the tag alone is believed below this only.
@@ -32,44 +25,9 @@ LARGEST_PLAUSIBLE_PIXEL = 20.0
 
 # Description, X and Y resolution, and ImageJ's metadata: what is read below.
 _TOLD_BY = (270, 282, 283, 50838, 50839)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """What a file says about its array.
-
-    `axes` has one letter of TZCYXS per axis of the array; S stands for red, green, blue (and alpha) and comes
-    last. `pixel_size` (along Y and X) and `z_step` are in micrometres, None where the file does not say.
-    `channel_names` has one name per channel, or is empty.
-    """
-
-    axes: str
-    pixel_size: float | None = None
-    z_step: float | None = None
-    channel_names: tuple[str, ...] = ()
-
-    @property
-    def rgb(self) -> bool:
-        """True if the last axis holds colours."""
-        return self.axes.endswith("S")
-
-    @property
-    def scale(self) -> tuple[float, ...]:
-        """Step along each axis but S: micrometres where the file gives a length, else 1."""
-        return tuple(self._length(axis) or 1.0 for axis in self.axes if axis != "S")
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """Unit of each axis but S: "um" where `scale` is a length, else "pixel"."""
-        return tuple("um" if self._length(axis) else "pixel" for axis in self.axes if axis != "S")
-
-    @property
-    def axis_labels(self) -> tuple[str, ...]:
-        """Lower-case letter of each axis but S."""
-        return tuple(self.axes.replace("S", "").lower())
-
-    def _length(self, axis: str) -> float | None:
-        return {"Z": self.z_step, "Y": self.pixel_size, "X": self.pixel_size}.get(axis)
+LAZY = 1 << 30
+"""Bytes of pixels from which a file is not read as a whole."""
+_BLOCK = 2048
 
 
 def calibrate(tif: tifffile.TiffFile, path: Path) -> Calibration:
@@ -174,3 +132,59 @@ def _tag_lengths(tif: tifffile.TiffFile) -> tuple[float | None, float | None]:
 def _positive(length: float) -> float | None:
     # Resolution tags are 32-bit fractions: ten digits are more than they hold, and 0.65 should read 0.65.
     return float(f"{length:.6g}") if math.isfinite(length) and length > 0 else None
+
+
+def is_lazy(series: tifffile.TiffPageSeries) -> bool:
+    """Whether a series is better read in parts, and the packages for that are there."""
+    return series.nbytes >= LAZY and all(find_spec(name) is not None for name in ("dask", "zarr"))
+
+
+def open_pixels(series: tifffile.TiffPageSeries, path: Path) -> Any:
+    """Return the first series of a file as a dask array, of which nothing is read yet.
+
+    Pixels that cannot be read raise InputError when they are computed.
+    """
+    import dask.array
+
+    pixels = _Pixels(path, series.shape, series.dtype.newbyteorder("="))
+    chunks = tuple(min(size, _BLOCK) if size > 4 else size for size in series.shape[-3:])
+    return dask.array.from_array(  # type: ignore[no-untyped-call]
+        pixels,
+        chunks=(1,) * (series.ndim - len(chunks)) + chunks,
+        name=False,
+        meta=np.empty((0,) * series.ndim, pixels.dtype),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """An array in a file, which is opened for every read: so it may be sent to other processes."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        try:
+            with tifffile.TiffFile(self.path) as tif:
+                return np.array(_open_series(tif)[key]).astype(self.dtype, copy=False)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise InputError(f"{self.path.name} is damaged or incomplete: export it again.") from error
+
+
+def _open_series(tif: tifffile.TiffFile) -> Any:
+    """Return what reads parts of the first series, by its strips or tiles."""
+    import zarr
+
+    series = tif.series[0]
+    if series.dataoffset is None:
+        return zarr.open_array(series.aszarr(level=0), mode="r")
+    # Pixels that lie in one piece are one strip, which would be read as a whole.
+    dtype = series.dtype.newbyteorder(tif.byteorder)
+    return np.memmap(tif.filehandle.path, dtype, "r", series.dataoffset, series.shape)

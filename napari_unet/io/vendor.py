@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet.core.base.errors import InputError
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.failures import reading
-from napari_unet.io.tiff import Calibration
 
 READERS = {".czi": "bioio-czi", ".lif": "bioio-lif", ".nd2": "bioio-nd2"}
 """The reader for files of each ending: a package that is called the same, but for the dash."""

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet.core.base.errors import InputError
+from napari_unet.io.calibration import MICROMETRES, Calibration
 from napari_unet.io.failures import reading
-from napari_unet.io.tiff import MICROMETRES, Calibration
 
 if TYPE_CHECKING:
     import zarr

@@ -2,6 +2,10 @@
 
 Workers read the images and write the results themselves, so they must see the same folders as this process.
 A batch that was ended, however roughly, goes on where it was when the same command is given again.
+
+As a job of the worker process a batch has its cluster there: the window's process never sees Dask. Whichever
+way that process ends, so do those that it started: each holds a pipe to it and ends itself, on every system,
+when that is closed (`distributed.process.AsyncProcess`).
 """
 
 from __future__ import annotations
@@ -13,17 +17,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import astuple, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Cancelled, IsCancelled
+from napari_unet.core.base.progress import Cancelled, IsCancelled, Progress, Report
 from napari_unet.io.atomic import TEMPORARY, write_file
 from napari_unet.io.files import list_images, stem_of
 from napari_unet.io.zarr_read import ENDING
 from napari_unet.jobs.batch_task import Outcome, Settings, Task, identify, segment_file
 from napari_unet.jobs.choose_model import list_candidates
+from napari_unet.jobs.cluster import open_cluster
 from napari_unet.models.registry import AUTO, BUNDLED, find_model
 from napari_unet.nn.model_file import hash_file, read_card
 
@@ -214,3 +219,42 @@ def _write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
         raise InputError(
             f"{path} cannot be written ({reason}): make room and give the same command again to go on."
         ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a batch is to do: the options of `plan_batch` and of `open_cluster`."""
+
+    output: Path
+    model: str | Path
+    axes: str | None = None
+    channel: int | tuple[int, ...] | None = None
+    pixel_size: float | None = None
+    views: int = 1
+    workers: int | None = None
+    scheduler: str | None = None
+
+
+def segment_files(request: dict[str, Any], report: Report, cancelled: IsCancelled) -> list[Outcome]:
+    """Segment the images `request["inputs"]` as `request["order"]` says; each outcome is reported as news."""
+    inputs: Sequence[Path] = request["inputs"]
+    order: Order = request["order"]
+
+    def say(sentence: str) -> None:
+        report(Progress(message=sentence))
+
+    say("Looking at the images and the folder")
+    tasks = plan_batch(
+        inputs,
+        order.output,
+        order.model,
+        axes=order.axes,
+        channel=order.channel,
+        pixel_size=order.pixel_size,
+        views=order.views,
+    )
+    with open_cluster(order.scheduler, order.workers, len(tasks), say) as client:
+        return run_batch(client, tasks, lambda outcome: report(Progress(news=(outcome,))), cancelled)
+
+
+JOBS = {"batch": segment_files}

@@ -24,10 +24,10 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.io.atomic import write_file
 from napari_unet.io.files import ImageFile, read_image, write_labels
+from napari_unet.io.lazy import is_large
 from napari_unet.io.zarr_read import ENDING, LABELS
 from napari_unet.io.zarr_write import count_cells
 from napari_unet.jobs.choose_model import choose_model
-from napari_unet.jobs.large import is_large
 from napari_unet.jobs.model_cache import resolve_model
 from napari_unet.jobs.segment import Labels, segment
 from napari_unet.nn.model_file import hash_file

@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,24 +40,12 @@ if TYPE_CHECKING:
 
 Float32 = NDArray[np.float32]
 
-LARGE = 1 << 25
-"""Pixels of a plane, or in all planes a multiple, from which an image is segmented in parts."""
-_PLANES = 8
 _SAMPLE = 4 * WINDOW**2  # px: planes that are no larger are segmented as a whole
 
 _SMALLEST_BLOCK = 256
 _PREDICTING = 0.85  # share of the time
 
 logger = logging.getLogger("napari_unet")
-
-
-def is_large(grid: PlaneGrid) -> bool:
-    """Whether an image is better segmented in parts, and the package for that is there."""
-    if find_spec("zarr") is None:
-        return False
-    sizes = dict(zip(grid.axes, grid.shape, strict=True))
-    pixels = sizes["Y"] * sizes["X"]
-    return pixels > LARGE or pixels * len(list(grid.indices())) > _PLANES * LARGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

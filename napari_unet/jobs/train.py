@@ -18,7 +18,8 @@ from napari_unet.core.image.axes import PlaneGrid, plan_planes
 from napari_unet.core.image.normalise import check_pixels, normalise
 from napari_unet.core.image.scale import measure_object_size, measure_size_range
 from napari_unet.core.learning.sampling import TrainingImage, mix
-from napari_unet.io.files import match_by_stem, read_image, read_labels
+from napari_unet.io.files import read_image
+from napari_unet.io.labels import match_by_stem, read_labels_of
 
 if TYPE_CHECKING:
     from napari_unet.nn.model import Model
@@ -70,15 +71,10 @@ def _read_pairs(
     folder: Path, labels: Path
 ) -> Iterator[tuple[NDArray[np.generic], PlaneGrid, NDArray[np.int32]]]:
     for pair in match_by_stem(folder, labels):
-        file, labelled = read_image(pair.image), read_labels(pair.labels)
-        grid = plan_planes(file.data.shape, file.axes)
-        if labelled.shape != grid.label_shape:
-            raise InputError(
-                f"The labels {pair.labels.name} have the shape {labelled.shape}, but their image needs "
-                f"{grid.label_shape}."
-            )
+        file = read_image(pair.image)
+        labelled = read_labels_of(pair.labels, file).labels
         check_pixels(file.data)
-        yield file.data, grid, labelled
+        yield file.data, plan_planes(file.data.shape, file.axes), labelled
 
 
 def _planes(

@@ -18,11 +18,10 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress
 from napari_unet.io.files import list_images
 from napari_unet.io.layers import LayerData, read_result
-from napari_unet.jobs.batch import TABLE, collect_notes, find_labels, name_files
-from napari_unet.jobs.batch_job import Order
+from napari_unet.jobs.batch import TABLE, Order, collect_notes, find_labels, name_files
 from napari_unet.jobs.batch_task import Outcome
 from napari_unet.jobs.cluster import MISSING, is_installed
-from napari_unet.session.background import Background, Post
+from napari_unet.session.runner import Background, Post
 from napari_unet.worker.job import Job
 from napari_unet.worker.worker import Worker
 
@@ -46,7 +45,7 @@ class BatchSession:
 
     def __init__(self, post: Post, worker: Worker | None = None) -> None:
         log = platformdirs.user_log_path("napari-unet") / "batch.log"
-        self.worker = worker or Worker("napari_unet.jobs.batch_job", log, grace=_GRACE)
+        self.worker = worker or Worker("napari_unet.jobs.batch", log, grace=_GRACE)
         self.outcomes: dict[Path, Outcome] = {}
         self.output: Path | None = None
         self.notice = "" if is_installed() else MISSING

@@ -19,13 +19,12 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.measure import Columns, measure
 from napari_unet.core.image.axes import Channels, Index, PlaneGrid, plan_planes
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.queue import Place
+from napari_unet.core.review.queue import Place, Tour
 from napari_unet.core.review.review import Patch, Review, ReviewCounts, changed_box
-from napari_unet.core.review.tour import Tour
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.files import read_calibration
 from napari_unet.io.hashing import hash_samples
-from napari_unet.io.tiff import Calibration
-from napari_unet.jobs.large import is_large
+from napari_unet.io.lazy import is_large
 from napari_unet.session.scope import Part, Planes, View
 from napari_unet.session.source import Source, name_axes, read_plane
 from napari_unet.store.journal import Edit, JournalWriter
@@ -49,7 +48,7 @@ class OpenImage:
     they are not known; `tour` leads from one doubtful place to the next. `problem` is a sentence about what
     could not be read. `scales` are those at which networks saw a plane, by model, channel and plane; `view`
     is what was segmented last, where that was no whole plane. `model` is the one that was taken for it,
-    and `why`.
+    and `why`; `origin` is the name of the model that predicted the labels, or of the masks that they are.
     """
 
     source: Source
@@ -76,6 +75,7 @@ class OpenImage:
     why: str = ""
     scales: dict[tuple[str, Channels, Index], float] = field(default_factory=dict)
     view: View | None = None
+    origin: str = ""
 
     @property
     def key(self) -> str:
@@ -153,6 +153,7 @@ class OpenImage:
     def begin(self, review: Review, model: str) -> None:
         """Put a new review on the disk; called on the session's background thread."""
         self.record.begin_review(review.prediction, review.labels, review.marked, model=model)
+        self.origin = model
 
     def adopt(self, review: Review, labels: Labels, snapshot: Review | None) -> Review | None:
         """Replace the review by one that was made of `snapshot`, with the edits made since; return the old.
@@ -275,6 +276,7 @@ def open_image(project: Project, source: Source, opened: Mapping[str, OpenImage]
         image.problem = str(error)
     if image.review is not None:
         image.edited = _last_change(record)
+        image.origin = record.model or ""
     return image
 
 

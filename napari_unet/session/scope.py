@@ -11,10 +11,9 @@ import numpy as np
 from napari_unet.core.image.axes import Index, PlaneGrid
 from napari_unet.core.image.blocks import Box, slices, within
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.merge import find_reaching
-from napari_unet.core.review.relabel import merge_labels, merge_view
+from napari_unet.core.review.merge import find_reaching, merge_labels, merge_view
+from napari_unet.core.review.queue import merge_doubts
 from napari_unet.core.review.review import Review
-from napari_unet.core.review.tour import merge_doubts
 
 if TYPE_CHECKING:
     from napari_unet.session.image import OpenImage

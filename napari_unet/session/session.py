@@ -14,22 +14,21 @@ from typing import Any
 from napari_unet.core.base.arrays import Labels
 from napari_unet.core.image.axes import Channels, Index
 from napari_unet.core.image.blocks import Box
+from napari_unet.core.review.merge import cut_review, restore_review
 from napari_unet.core.review.rebase import rebase
-from napari_unet.core.review.relabel import cut_review, restore_review
 from napari_unet.core.review.review import Review
 from napari_unet.jobs.choose_model import Choice, list_candidates
 from napari_unet.models.registry import AUTO, DEFAULT_MODEL, ModelEntry, find_models
-from napari_unet.session.background import Post
 from napari_unet.session.idle import IdleWork
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
+from napari_unet.session.masks import Masks
 from napari_unet.session.pace import Pace
 from napari_unet.session.regions import Regions
-from napari_unet.session.runner import Activity, Run, Runner
+from napari_unet.session.runner import Activity, Post, Run, Runner
 from napari_unet.session.scope import Part, Planes, View
 from napari_unet.session.source import Source
-from napari_unet.session.teachers import Teachers
-from napari_unet.session.training_images import gather_corrections
+from napari_unet.session.training_images import Teachers, gather_corrections
 from napari_unet.session.trial import Trial, name_model, new_run_folder
 from napari_unet.store.project import Project
 from napari_unet.worker.job import Job
@@ -55,6 +54,7 @@ class Session:
         self.regions = Regions(
             project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
         )
+        self.masks = Masks(self.runner, self.images)
         self.changed = self.runner.changed
         self.models: list[ModelEntry] = []
         self.model: Path | None = None

@@ -14,7 +14,7 @@ from napari_unet.core.base.arrays import Labels
 from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.image.axes import Channels
 from napari_unet.core.learning.holdout import Verdict
-from napari_unet.core.review.relabel import cut_review, restore_review
+from napari_unet.core.review.merge import cut_review, restore_review
 from napari_unet.core.review.review import Review
 from napari_unet.io import atomic
 from napari_unet.session.judgement import explain_known, explain_verdict

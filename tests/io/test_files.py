@@ -15,7 +15,6 @@ from napari_unet.io import files
 from napari_unet.io.files import (
     SAMPLES,
     list_images,
-    match_by_stem,
     read_calibration,
     read_image,
     read_labels,
@@ -414,55 +413,6 @@ def test_list_images_refuses_nothing_missing_and_other_files(tmp_path: Path) -> 
         list_images([tmp_path / "a.tif"])
     with pytest.raises(InputError, match="cannot be read"):
         list_images([tmp_path / "in" / "notes.txt"])
-
-
-def test_match_by_stem(tmp_path: Path) -> None:
-    images = touch(tmp_path / "images", "b.tif", "a.ome.tif")
-    labels = touch(tmp_path / "labels", "a.png", "b.tif")
-    assert match_by_stem(images, labels) == [
-        (images / "a.ome.tif", labels / "a.png", None),
-        (images / "b.tif", labels / "b.tif", None),
-    ]
-    reviewed = touch(tmp_path / "reviewed", "a.tif", "b.png")
-    assert [match.reviewed for match in match_by_stem(images, labels, reviewed)] == [
-        reviewed / "a.tif",
-        reviewed / "b.png",
-    ]
-
-
-@pytest.mark.parametrize(
-    "image", ["a.tif", "a.ome.tif", "a.OME.TIFF", "a.png", "a.czi", "a.ome.zarr", "a.zarr"]
-)
-@pytest.mark.parametrize("labels", ["a.tif", "a.ome.tif", "a.zarr", "a.ome.zarr"])
-def test_every_ending_matches_every_other(tmp_path: Path, image: str, labels: str) -> None:
-    for folder, name in (("images", image), ("labels", labels)):
-        path = tmp_path / folder / name
-        path.parent.mkdir()
-        if path.suffix == ".zarr":
-            path.mkdir()
-            (path / "zarr.json").touch()
-        else:
-            path.touch()
-    (match,) = match_by_stem(tmp_path / "images", tmp_path / "labels")
-    assert (match.image.name, match.labels.name) == (image, labels)
-
-
-def test_match_by_stem_names_what_has_no_partner(tmp_path: Path) -> None:
-    images = touch(tmp_path / "images", "a.tif", "b.tif")
-    labels = touch(tmp_path / "labels", "a.tif", "c.tif")
-    with pytest.raises(InputError, match=r"no image for c\b"):
-        match_by_stem(images, labels)
-    (labels / "c.tif").rename(labels / "b.tif")
-    with pytest.raises(InputError, match=r"no reviewed mask for b\b"):
-        match_by_stem(images, labels, touch(tmp_path / "reviewed", "a.tif"))
-
-
-def test_match_by_stem_refuses_two_of_the_same_name(tmp_path: Path) -> None:
-    images = touch(tmp_path / "images", "a.tif", "a.png")
-    with pytest.raises(InputError, match=r"a\.png and a\.tif in .* have the same name"):
-        match_by_stem(images, touch(tmp_path / "labels", "a.tif"))
-    with pytest.raises(InputError, match="is not a folder"):
-        match_by_stem(images / "a.tif", images)
 
 
 # Samples

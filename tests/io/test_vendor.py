@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.io.files import list_images, match_by_stem, read_calibration, read_image, read_labels
+from napari_unet.io.files import list_images, read_calibration, read_image, read_labels
+from napari_unet.io.labels import match_by_stem
 from napari_unet.io.layers import read_layers
 from napari_unet.io.vendor import READERS
 

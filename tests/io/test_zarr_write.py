@@ -13,7 +13,6 @@ import zarr
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled
-from napari_unet.io import zarr_group
 from napari_unet.io import zarr_write as zarr_labels
 from napari_unet.io.files import read_calibration, read_labels
 from napari_unet.io.layers import read_layers
@@ -97,7 +96,7 @@ def test_labels_are_replaced_and_others_stay(image: Path, version: str) -> None:
 
 
 @versions
-@pytest.mark.parametrize("place", ["zarr.Array.__setitem__", "napari_unet.io.zarr_group.replace"])
+@pytest.mark.parametrize("place", ["zarr.Array.__setitem__", "napari_unet.io.zarr_write.replace"])
 @pytest.mark.parametrize("again", [False, True])
 def test_a_full_disk_leaves_everything_as_it_was(
     image: Path, version: str, place: str, again: bool, monkeypatch: pytest.MonkeyPatch
@@ -142,14 +141,14 @@ def test_the_old_labels_return_if_the_new_cannot_take_their_place(
     image: Path, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_labels(image, some_labels(3, 41, 50))
-    before, replace = snapshot(image), zarr_group.replace
+    before, replace = snapshot(image), zarr_labels.replace
 
     def refuse_the_new(source: Path, target: Path) -> None:
         if target.name == "cells" and ".old." not in source.name:
             raise PermissionError(13, "Permission denied")
         replace(source, target)
 
-    monkeypatch.setattr(zarr_group, "replace", refuse_the_new)
+    monkeypatch.setattr(zarr_labels, "replace", refuse_the_new)
     with pytest.raises(InputError, match="Permission denied"):
         add_labels(image, np.ones((3, 41, 50), np.int32))
     assert snapshot(image) == before

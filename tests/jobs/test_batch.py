@@ -25,8 +25,7 @@ from napari_unet.cli.main import main
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled
 from napari_unet.io.export.export import export_labels
-from napari_unet.jobs.batch import TABLE, plan_batch, run_batch
-from napari_unet.jobs.batch_job import Order, segment_files
+from napari_unet.jobs.batch import TABLE, Order, plan_batch, run_batch, segment_files
 from napari_unet.jobs.batch_task import Settings, Task, hash_image, segment_file
 from napari_unet.jobs.cluster import check_versions, join_cluster, plan_threads, start_cluster
 
@@ -181,7 +180,7 @@ def test_the_command_names_a_broken_file_and_goes_on(
 def test_what_is_to_be_said_of_images_is_in_records_the_table_and_at_the_end(
     make_images, tiny_model, threads, write_ome_zarr, bright_squares, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("napari_unet.jobs.large.LARGE", 64 * 80)
+    monkeypatch.setattr("napari_unet.io.lazy.LARGE", 64 * 80)
     images, output = make_images(2), tmp_path / "out"
     write_ome_zarr(images / "plate.zarr", np.tile(bright_squares[0], (2, 2)), "YX")
     words = ["batch", images, "--output", output, "--model", tiny_model, "--scheduler", threads, "--json"]

@@ -11,12 +11,12 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.image.blocks import Components
 from napari_unet.core.synthetic.scenes import render_nuclei
+from napari_unet.io.lazy import is_large
 from napari_unet.io.zarr_read import read_multiscale
 from napari_unet.io.zarr_write import count_cells
 from napari_unet.jobs import large
 from napari_unet.jobs.batch import plan_batch
 from napari_unet.jobs.batch_task import segment_file
-from napari_unet.jobs.large import is_large
 from napari_unet.jobs.model_cache import resolve_model
 from napari_unet.jobs.segment import segment
 from napari_unet.nn import model as predictor
@@ -182,7 +182,7 @@ def test_what_is_large():
 
 @pytest.fixture
 def image_file(scene, tmp_path, write_ome_zarr, monkeypatch):
-    monkeypatch.setattr(large, "LARGE", 1000)
+    monkeypatch.setattr("napari_unet.io.lazy.LARGE", 1000)
     (tmp_path / "images").mkdir()
     return write_ome_zarr(tmp_path / "images" / "mosaic.zarr", scene, "YX")
 

@@ -9,7 +9,7 @@ import pytest
 from napari_unet.core.base.errors import InputError
 from napari_unet.io.files import write_image, write_labels
 from napari_unet.io.layers import read_result
-from napari_unet.jobs.batch_job import Order
+from napari_unet.jobs.batch import Order
 from napari_unet.jobs.batch_task import Outcome
 from napari_unet.session.batch import BatchSession, Throughput, describe_end, parse_channels
 from napari_unet.worker.worker import Worker

@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.review.relabel import merge_labels, restore_review
+from napari_unet.core.review.merge import merge_labels, restore_review
 from napari_unet.core.review.review import Review
 from napari_unet.models import registry as models
 from napari_unet.session.session import Session

@@ -122,7 +122,7 @@ def test_a_region_is_all_that_is_read_of_it(opened):
 
 
 def test_pixels_in_memory_are_no_large_image(opened, monkeypatch):
-    monkeypatch.setattr(large, "LARGE", 1000)
+    monkeypatch.setattr("napari_unet.io.lazy.LARGE", 1000)
     assert not opened(np.zeros((200, 200), np.uint8)).is_large
 
 
@@ -352,7 +352,7 @@ def test_the_jobs_for_all_of_a_large_image(scene, tiny_model, tmp_path, monkeypa
 def test_corrections_of_a_region_teach_in_a_later_session(
     opened, project, scene, tmp_path, write_ome_zarr, monkeypatch
 ):
-    monkeypatch.setattr(large, "LARGE", 1000)
+    monkeypatch.setattr("napari_unet.io.lazy.LARGE", 1000)
     path = write_ome_zarr(tmp_path / "mosaic.zarr", scene, "YX")
     region = Region(image="k", plane=(), box=((40, 140), (30, 150)))
     pixels = region.cut(scene, "YX")

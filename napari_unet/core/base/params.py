@@ -173,6 +173,46 @@ class LookParams(Params):
     )
 
 
+class BatchParams(LookParams):
+    """How the images of a batch are segmented, and where, beside the model and the folder for the labels."""
+
+    channel: str | None = Field(
+        None,
+        title="Channel",
+        description="The channel that shows the cells; 1, 3: their mean.",
+        json_schema_extra={"none": "the first"},
+    )
+    pixel_size: float | None = Field(
+        None,
+        title="Pixel size",
+        gt=0,
+        le=1000,
+        description="Size of a pixel, if the files do not say it.",
+        json_schema_extra={"unit": "µm", "none": "as the files say"},
+    )
+    axes: str | None = Field(
+        None,
+        title="Axes",
+        description="Letters of the images' axes, as in TZCYX.",
+        json_schema_extra={"none": "as the files say"},
+    )
+    workers: int | None = Field(
+        None,
+        title="Processes",
+        ge=1,
+        le=256,
+        description="How many images are segmented at once; each process needs about 2 GB of memory.",
+        json_schema_extra={"none": "automatic"},
+    )
+    scheduler: str | None = Field(
+        None,
+        title="Dask scheduler",
+        description="Let the workers of a Dask cluster do it: the address of its scheduler, tcp://host:8786. "
+        "They must see the same folders.",
+        json_schema_extra={"none": "this computer"},
+    )
+
+
 class InstanceParams(Params):
     """How output maps become separate cells."""
 

@@ -1,4 +1,4 @@
-"""What every cell measures: size, place, brightness."""
+"""What every cell measures: size, place, form, brightness."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
+from skimage.measure import regionprops_table
 
 from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.errors import InputError
@@ -14,6 +16,9 @@ from napari_unet.core.base.errors import InputError
 Columns = dict[str, npt.NDArray[Any]]
 
 _BLOCK = 1 << 19  # pixels summed at a time, so that a window in another thread gets its turn
+LENGTHS = ("perimeter", "axis_major_length", "axis_minor_length")
+_FORMS = (*LENGTHS, "eccentricity", "orientation", "solidity")
+Floats = NDArray[np.float64]
 
 
 def measure(
@@ -84,3 +89,60 @@ def _sum(
         weights = None if values is None else np.asarray(values[block], np.float64).ravel()
         total += np.bincount(rows[block].ravel(), weights, count + 1)
     return total[1:]
+
+
+def measure_form(labels: Labels, pixel_size: float | None = None) -> Columns:
+    """Measure the form of every cell of a plane (Y, X), by ascending id, as scikit-image's regionprops does.
+
+    Columns: `perimeter`, `axis_major_length` and `axis_minor_length` of the ellipse of the same moments
+    (pixels; with `pixel_size` also in um, as `perimeter_um` ...), `eccentricity` of that ellipse (0 is a
+    circle), `orientation` (radians between the rows' axis and the long one), `solidity` (share of the convex
+    hull) and `circularity` (4 pi area / perimeter^2, at most 1; NaN without a perimeter). 1 ms a cell.
+    """
+    _, numbers = np.unique(labels, return_inverse=True)  # regionprops takes memory by the largest id
+    rows = numbers.reshape(labels.shape) + (labels.size > 0 and bool(labels.min() > 0))
+    table = regionprops_table(rows, properties=("area", *_FORMS))
+    area, perimeter = table.pop("area"), table["perimeter"]
+    columns: Columns = {name: np.asarray(table[name], np.float64) for name in _FORMS}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = 4 * np.pi * area / perimeter**2
+    columns["circularity"] = np.where(perimeter > 0, np.minimum(ratio, 1), np.nan)
+    if pixel_size is not None:
+        columns |= {f"{name}_um": columns[name] * pixel_size for name in LENGTHS}
+    return columns
+
+
+def measure_brightness(labels: Labels, image: npt.NDArray[Any]) -> Columns:
+    """Measure one channel (same shape as `labels`) in every cell, by ascending id.
+
+    Columns: `mean_intensity`, `std_intensity`, `min_intensity`, `max_intensity`, in the image's own numbers.
+    """
+    inside = labels != 0
+    rows = np.unique(labels[inside], return_inverse=True)[1]
+    values = image[inside][np.argsort(rows, kind="stable")].astype(np.float64)
+    counts = np.bincount(rows)
+    starts = np.cumsum(counts) - counts
+    mean = np.add.reduceat(values, starts) / counts
+    variance = np.add.reduceat((values - np.repeat(mean, counts)) ** 2, starts) / counts
+    return {
+        "mean_intensity": mean,
+        "std_intensity": np.sqrt(variance),
+        "min_intensity": np.minimum.reduceat(values, starts),
+        "max_intensity": np.maximum.reduceat(values, starts),
+    }
+
+
+def fill_ellipse(rows: NDArray[Any], columns: NDArray[Any], cell: NDArray[Any], area: NDArray[Any]) -> Floats:
+    """Return each cell's area as a part of that of the ellipse with the same second moments.
+
+    `rows`, `columns` and `cell` (0, 1, ...) are those of all pixels, `area` the pixels of each cell.
+    """
+
+    def average(values: Floats) -> Floats:
+        return np.bincount(cell, values, area.size) / area
+
+    mean_row, mean_column = average(rows), average(columns)
+    row, column = rows - mean_row[cell], columns - mean_column[cell]
+    pixel = 1 / 12  # a pixel's own moment
+    spread = (average(row * row) + pixel) * (average(column * column) + pixel) - average(row * column) ** 2
+    return np.asarray(area / (4 * np.pi * np.sqrt(spread)))

@@ -1,13 +1,15 @@
 """Which axis of an image is what: the planes to segment, and the shape of the labels that come back.
 
 Axes are named by one letter each: T time, Z depth, C channels, Y rows, X columns, S the samples of an
-RGB(A) image. Labels keep all axes but C and S, in the image's own order.
+RGB(A) image. Labels keep all axes but C and S, in the image's own order. Planes come one by one,
+whatever that order is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ _WORDS = {"T": "frame", "Z": "plane", "C": "channel"}
 Index = tuple[int, ...]
 Channels = int | Sequence[int] | None
 """A channel by its number from 0, several of which the mean is taken, or None for what the image has."""
+Place = dict[str, int]
+"""Where a plane lies in its stack: index by axis, for those of T and Z that there are."""
 
 
 def guess_axes(shape: tuple[int, ...], *, rgb: bool | None = None) -> str:
@@ -175,3 +179,22 @@ def _check(axes: str, shape: tuple[int, ...]) -> None:
 def plan_planes(shape: tuple[int, ...], axes: str | None = None, *, rgb: bool | None = None) -> PlaneGrid:
     """Return the planes of an image of ``shape``, guessing ``axes`` (upper or lower case) when None."""
     return PlaneGrid(axes.upper() if axes else guess_axes(shape, rgb=rgb), tuple(shape))
+
+
+def default_axes(ndim: int) -> str:
+    """Return the axes of labels that do not name theirs: the last letters of TZYX."""
+    return "TZYX"[-ndim:]
+
+
+def iterate_planes(array: Any, axes: str) -> Iterator[tuple[Place, Any]]:
+    """Return the place and a view of every plane of `array`: (Y, X), or (Y, X, C) where it has C or S.
+
+    Works for lazy arrays too. Raises InputError where the letters of `axes` do not fit the shape.
+    """
+    grid = PlaneGrid(axes, tuple(array.shape))
+    stacked = [axis for axis in axes if axis in "TZ"]
+    inside = [axis for axis in axes if axis not in "TZ"]
+    order = [inside.index(axis) for axis in "YXCS" if axis in inside]
+    for index in np.ndindex(grid.stack_shape):
+        place = dict(zip(stacked, index, strict=True))
+        yield place, array[tuple(place.get(axis, slice(None)) for axis in axes)].transpose(order)

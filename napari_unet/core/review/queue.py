@@ -1,7 +1,11 @@
-"""What to fix next: the places of an image in the order in which looking at them is worth the time."""
+"""What to fix next: the places of an image in the order in which looking at them is worth the time.
+
+A tour leads from one to the next.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -10,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.base.arrays import Box, slices
-from napari_unet.core.cells.ellipse import fill_ellipse
+from napari_unet.core.cells.measure import fill_ellipse
 from napari_unet.core.image.axes import Index, PlaneGrid
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import Review
@@ -77,7 +81,7 @@ def rank_places(review: Review, grid: PlaneGrid, doubts: Doubts | None = None) -
     weights were chosen on 9640 cells that the bundled models predict in images that they were trained on: by
     a logistic regression of "no true cell has an IoU > 0.5 with it", with more weight on size and form, which
     are all there is where the doubts are not known and tell cells grown together, and by the corrections that
-    a simulated user needs (`app.annotator`). For a missed cell the chance is the mean probability of
+    a simulated user needs (`bench.annotator`). For a missed cell the chance is the mean probability of
     foreground that the network gave it. Where a fix is suggested, it is at least midway between 1 and the
     chance that this is better: of those that are not, half stand where something else is wrong.
 
@@ -255,3 +259,39 @@ def _rank_missed(review: Review, grid: PlaneGrid, doubts: Doubts, areas: NDArray
         if not is_settled(review, grid, place):
             places.append(place)
     return places
+
+
+@dataclass(slots=True)
+class Tour:
+    """The `place` that is looked at, None at the end, those `coming`, and those `passed` over unsettled."""
+
+    coming: list[Place]
+    place: Place | None = None
+    passed: list[Place] = field(default_factory=list)
+
+    def advance(self, review: Review, grid: PlaneGrid) -> None:
+        """Go on to the next place that the user has not settled meanwhile."""
+        seen = [*self.passed, self.place] if self.place is not None else self.passed
+        self.passed = [place for place in seen if not is_settled(review, grid, place)]
+        coming = [place for place in self.coming if not is_settled(review, grid, place)]
+        self.place, self.coming = (coming[0], coming[1:]) if coming else (None, [])
+
+    def is_settled(self, review: Review, grid: PlaneGrid) -> bool:
+        """Whether nothing is left to do in the place that is looked at."""
+        return self.place is None or is_settled(review, grid, self.place)
+
+
+def merge_doubts(
+    grid: PlaneGrid, known: Doubts | None, new: Doubts | None, planes: Sequence[Index] | None
+) -> Doubts | None:
+    """Return the doubts `known` about an image after some `planes` were segmented anew, None for all of them.
+
+    Planes are numbered in the order of the grid; those of `new` in the order of `planes`.
+    """
+    if planes is None:
+        return new
+    numbers = [int(np.ravel_multi_index(plane, grid.stack_shape)) if plane else 0 for plane in planes]
+    parts = [new.move(numbers)] if new is not None else []
+    if known is not None:
+        parts.append(known.select(~np.isin(known.points[:, 0], numbers)))
+    return Doubts.join(parts)

@@ -14,8 +14,8 @@ from scipy.sparse.csgraph import connected_components
 
 from napari_unet.core.base.arrays import Box, Labels, slices
 from napari_unet.core.base.params import InstanceParams
-from napari_unet.core.cells.ellipse import fill_ellipse
 from napari_unet.core.cells.instances import label_instances
+from napari_unet.core.cells.measure import fill_ellipse
 from napari_unet.core.cells.targets import distance, number_cells
 from napari_unet.core.review.edits import Change
 from napari_unet.core.review.mosaic import Mosaic

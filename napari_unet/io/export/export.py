@@ -15,21 +15,30 @@ from numpy.typing import NDArray
 from napari_unet.core.base.arrays import as_labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.image.axes import plan_planes
-from napari_unet.core.image.planes import default_axes
+from napari_unet.core.image.axes import default_axes, plan_planes
 from napari_unet.io import files
 from napari_unet.io import zarr_write as zarr_labels
 from napari_unet.io.atomic import write_file
+from napari_unet.io.calibration import Calibration
 from napari_unet.io.export.geojson import encode_geojson
 from napari_unet.io.export.rois import encode_rois
 from napari_unet.io.export.table import encode_table, tabulate
 from napari_unet.io.files import ImageFile
-from napari_unet.io.tiff import Calibration
 from napari_unet.io.zarr_read import is_zarr, read_multiscale
 from napari_unet.io.zarr_write import OnPart
 
 ENDINGS = {"tiff": ".tif", "csv": ".csv", "rois": ".zip", "geojson": ".geojson", "zarr": ".zarr"}
 """Ending of the files of each format."""
+
+
+FORMATS = {
+    "rois": "ROIs for Fiji",
+    "csv": "Table of measurements",
+    "geojson": "GeoJSON for QuPath",
+    "tiff": "Label image",
+    "zarr": "OME-Zarr",
+}
+"""What each format is for, in the order in which a window offers them."""
 
 
 class Exported(NamedTuple):
@@ -94,6 +103,15 @@ def export_labels(
             f"{path} cannot be written ({reason}): choose another place or make room."
         ) from error
     return path
+
+
+def complete_name(path: Path, form: str) -> Path:
+    """Return a name whose ending says a format: its own where it says one, else that of `form`.
+
+    Only the endings of `ENDINGS` count: in `cells_0.5` there is none.
+    """
+    known = (*ENDINGS.values(), *files.TIFF_ENDINGS)
+    return path if path.suffix.lower() in known else path.with_name(path.name + ENDINGS[form])
 
 
 def export_files(

@@ -1,4 +1,4 @@
-"""Cells as ImageJ's regions of interest, in the zip files that its ROI Manager opens and saves.
+"""Cells as ImageJ's regions of interest, in the zip files that its ROI Manager opens.
 
 A cell of one piece without holes is a traced selection, as ImageJ's wand makes it; others are composite
 selections. Every region carries its cell's id as the property `label`.
@@ -7,21 +7,17 @@ selections. Every region carries its cell's id as the property `label`.
 from __future__ import annotations
 
 import io
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from roifile import ROI_TYPE, ImagejRoi
 
 from napari_unet.core.base.arrays import Labels
-from napari_unet.core.image.planes import Place, default_axes
-from napari_unet.io.export.shapes import Polygons, Shape, draw_shapes, trace_shapes
-from napari_unet.io.failures import reading
+from napari_unet.core.image.axes import Place
+from napari_unet.io.shapes import Polygons, Shape, trace_shapes
 
 _LARGEST_SHORT = 60535  # ImageJ reads larger coordinates of a plain selection as negative ones
-_AREAS = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT, ROI_TYPE.OVAL)
 _MOVE, _LINE, _CLOSE = 0, 1, 4
 
 
@@ -33,25 +29,6 @@ def encode_rois(labels: Labels, axes: str) -> bytes:
             roi = _make_roi(shape)
             archive.writestr(f"{roi.name}.roi", roi.tobytes())
     return buffer.getvalue()
-
-
-def read_rois(path: str | os.PathLike[str], shape: tuple[int, ...], axes: str | None = None) -> Labels:
-    """Return the label image (int32) of `shape` that the regions of a zip or roi file enclose.
-
-    What `encode_rois` wrote comes back pixel for pixel. Of other files, regions without the property `label`
-    get free numbers in their order, a later region covers an earlier one, a region without a position lies in
-    every plane, and points, lines and angles are passed over. Raises InputError for a file that is missing,
-    damaged or no ImageJ file, and for regions outside the stack.
-    """
-    path = Path(path)
-    with reading(path, "an ImageJ ROI file"):
-        content = path.read_bytes()
-        if content.startswith(b"Iout"):
-            return draw_shapes(_read_shapes([ImagejRoi.frombytes(content)], shape, axes), shape, axes)
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = [name for name in archive.namelist() if name.lower().endswith(".roi")]
-            rois = [ImagejRoi.frombytes(archive.read(name)) for name in names]
-        return draw_shapes(_read_shapes(rois, shape, axes), shape, axes)
 
 
 def _make_roi(shape: Shape) -> ImagejRoi:
@@ -91,28 +68,3 @@ def _make_path(polygons: Polygons) -> npt.NDArray[np.float32]:
             path += [_LINE if number else _MOVE, *corner]
         path.append(_CLOSE)
     return np.array(path, np.float32)
-
-
-def _read_shapes(rois: list[ImagejRoi], shape: tuple[int, ...], axes: str | None) -> list[Shape]:
-    sizes = dict(zip(axes or default_axes(len(shape)), shape, strict=True))
-    return [
-        Shape(_label(roi), _place(roi, sizes), [list(roi.coordinates(multi=True))])
-        for roi in rois
-        if roi.roitype in _AREAS
-    ]
-
-
-def _label(roi: ImagejRoi) -> int | None:
-    label = roi.properties.get("label")
-    return label if isinstance(label, int) and label > 0 else None
-
-
-def _place(roi: ImagejRoi, sizes: dict[str, int]) -> Place:
-    if roi.t_position or roi.z_position:
-        return {"T": max(roi.t_position - 1, 0), "Z": max(roi.z_position - 1, 0)}
-    if not roi.position:
-        return {}
-    # ImageJ counts the planes of a stack through Z first.
-    depth = sizes.get("Z", 1)
-    frame, plane = divmod(roi.position - 1, depth)
-    return {"T": frame, "Z": plane}

@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.measure import Columns, measure
-from napari_unet.core.cells.shape import measure_brightness, measure_form
-from napari_unet.core.image.planes import Place, iterate_planes
+from napari_unet.core.cells.measure import Columns, measure, measure_brightness, measure_form
+from napari_unet.core.image.axes import Place, iterate_planes
 from napari_unet.io.files import ImageFile
 
 _STACKED = {"T": "frame", "Z": "plane"}

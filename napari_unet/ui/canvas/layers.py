@@ -14,7 +14,7 @@ from napari_unet.core.base.arrays import Box
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import Index, PlaneGrid
 from napari_unet.core.review.queue import Place
-from napari_unet.io.tiff import MICROMETRES
+from napari_unet.io.calibration import MICROMETRES
 from napari_unet.session.image import OpenImage
 from napari_unet.session.source import Source
 

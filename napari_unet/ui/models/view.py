@@ -24,7 +24,7 @@ from napari_unet.core.base.progress import Cancelled
 from napari_unet.models import library
 from napari_unet.models.lineage import Version, find_children
 from napari_unet.models.registry import ModelEntry, models_folder, search_folders
-from napari_unet.session.background import Background
+from napari_unet.session.runner import Background
 from napari_unet.session.session import Session
 from napari_unet.store.project import Project
 from napari_unet.ui.common.run_bar import Poster, Sentence

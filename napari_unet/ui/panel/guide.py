@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from napari_unet.core.learning.holdout import FEWEST_CELLS, Verdict
+from napari_unet.core.review.queue import Tour
 from napari_unet.core.review.review import Review
-from napari_unet.core.review.tour import Tour
 from napari_unet.session.image import OpenImage
 from napari_unet.session.session import Session
 

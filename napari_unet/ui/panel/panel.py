@@ -8,7 +8,7 @@ from typing import Any
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_unet.core.base.arrays import Box
@@ -22,7 +22,6 @@ from napari_unet.ui.canvas import layers as shown
 from napari_unet.ui.canvas.edit_watch import EditWatch
 from napari_unet.ui.canvas.overlay import ReviewedOverlay
 from napari_unet.ui.canvas.toolbox import ToolBox
-from napari_unet.ui.canvas.tools import TOOLS
 from napari_unet.ui.canvas.walk import Walk
 from napari_unet.ui.common.opening import ask_for_images, open_images
 from napari_unet.ui.common.preload import preload, spare_the_first_labels
@@ -33,15 +32,12 @@ from napari_unet.ui.panel.compare import Comparer
 from napari_unet.ui.panel.correct import CorrectStep
 from napari_unet.ui.panel.fine_tune import FineTuneStep
 from napari_unet.ui.panel.guide import explain_no_learning, find_next_step, greet
+from napari_unet.ui.panel.keys import bind_keys, unbind_keys
+from napari_unet.ui.panel.masks import MasksBar
 from napari_unet.ui.panel.region import RegionBar, Scopes
+from napari_unet.ui.panel.results import ResultsStep
 from napari_unet.ui.panel.segment import SegmentStep
 from napari_unet.worker.worker import Worker
-
-KEYS = {
-    **{"Shift-S": "segment", "Shift-N": "next_to_fix", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},
-    **{"T": "take", "R": "accept_place"},
-    **{tool.key: tool.name for tool in TOOLS},
-}
 
 
 class UNetPanel(QWidget):
@@ -66,13 +62,15 @@ class UNetPanel(QWidget):
         self.comparer = Comparer(self.viewer, self.session, self.watch, self)
         self.tools = ToolBox(self.viewer, self.watch, self.session.images)
         self.walk = Walk(self.viewer, self.session.images, self.watch, self.tools, lambda: self.image)
+        self.masks = MasksBar(self.viewer, self.session, self.watch, self.tools.history, lambda: self.layer)
+        self.step4 = ResultsStep(self.viewer, self.session, lambda: self.layer)
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
         self._refresh_timer.timeout.connect(self.refresh)
         self._lay_out()
         self._connect_controls()
         self._connect_session()
         self._connect_viewer()
-        self._bind_keys()
+        bind_keys(self.viewer, self)
         self.destroyed.connect(_ending(self.session, self.watch, self.tools, self.viewer))
         self.session.start()
         Thread(target=preload, daemon=True).start()
@@ -135,6 +133,8 @@ class UNetPanel(QWidget):
         self.step1.segment.setEnabled(ready and not busy)
         self.step2.show_image(image)
         self.region.show_image(session, image)
+        self.masks.show_image(image, busy=busy)
+        self.step4.show_image(image)
         self.tools.image = image
         self.walk.refresh()
         reason = explain_no_learning(image)
@@ -180,6 +180,7 @@ class UNetPanel(QWidget):
     def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Look out for the closing of the window that the panel is in."""
         self.window().installEventFilter(self)
+        self.masks.watch(self.window())
         super().showEvent(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
@@ -192,8 +193,9 @@ class UNetPanel(QWidget):
         steps = QWidget()
         column = QVBoxLayout(steps)
         column.setContentsMargins(0, 0, 0, 0)
-        for step in (self.step1, self.step2, self.region, self.step3):
+        for step in (self.step1, self.masks, self.step2, self.region, self.step3, self.step4):
             column.addWidget(step)
+        self.step1.add_beside_segment(self.masks.use)
         column.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
@@ -246,10 +248,6 @@ class UNetPanel(QWidget):
         events.removed.connect(self._on_removed)
         events.reordered.connect(self._fill_images)
         self.viewer.layers.selection.events.active.connect(self._follow_selection)
-
-    def _bind_keys(self) -> None:
-        for key, action in KEYS.items():
-            self.viewer.bind_key(key, _pressing(self.findChild(QPushButton, action)), overwrite=True)
 
     def _refresh_soon(self) -> None:
         self._refresh_timer.start()
@@ -376,13 +374,6 @@ class UNetPanel(QWidget):
             self.tools.history.note(layer, action(image.key, box))
 
 
-def _pressing(button: QPushButton) -> Any:
-    def press(_viewer: Any) -> None:
-        button.click()
-
-    return press
-
-
 def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> Any:
     """Return what ends a panel's work once its widgets are gone; it keeps all three in being until then."""
 
@@ -395,8 +386,7 @@ def _ending(session: Session, watch: EditWatch, tools: ToolBox, viewer: Any) -> 
         )
         for signal in shown_here:
             signal.disconnect()
-        for key in KEYS:
-            viewer.bind_key(key, None)
+        unbind_keys(viewer)
         tools.stop()
         session.close()
         watch.stop()

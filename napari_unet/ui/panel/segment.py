@@ -9,7 +9,6 @@ from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -23,11 +22,10 @@ from superqt.utils import signals_blocked
 
 from napari_unet.core.base.params import VIEWS, LookParams
 from napari_unet.core.image.axes import Channels
-from napari_unet.models.registry import AUTO, ModelEntry
+from napari_unet.models.registry import ModelEntry
 from napari_unet.session.image import OpenImage
+from napari_unet.ui.common.combo import Choice, make_combo, show_choices, show_models
 from napari_unet.ui.panel.axes import AxesEditor
-
-Choice = tuple[str, object]
 
 SEVERAL = "several"
 PLANE, STACK, VIEW, ALL = "plane", "stack", "view", "all"
@@ -77,12 +75,18 @@ class SegmentStep(QGroupBox):
         self._form.addRow("Look", self.careful)
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
-        layout.addWidget(self.segment)
+        self._press = QHBoxLayout()
+        self._press.addWidget(self.segment, 1)
+        layout.addLayout(self._press)
 
     @property
     def layer(self) -> Image | None:
         """The image layer that is chosen."""
         return self.image.currentData()
+
+    def add_beside_segment(self, button: QWidget) -> None:
+        """Show another way to get labels beside the button."""
+        self._press.addWidget(button)
 
     @property
     def channel_number(self) -> Channels:
@@ -160,31 +164,7 @@ class SegmentStep(QGroupBox):
             label.setVisible(shown)
 
 
-_TOOLTIP = 3  # Qt.ItemDataRole.ToolTipRole
 _TICKED = Qt.CheckState.Checked
-
-
-def show_models(
-    combo: QComboBox, entries: Sequence[ModelEntry], chosen: str | Path, taken: Path | None = None
-) -> None:
-    """Offer models in a combo box whose data are their files; first of all to take the one that fits."""
-    auto = f"Auto - {taken.stem}" if taken is not None else "Auto - the one that fits best"
-    show_choices(combo, [(auto, AUTO), *((_title(entry), entry.path) for entry in entries)], chosen)
-    combo.setItemData(0, "Looks at a sample of the image with each model", _TOOLTIP)
-    for row, entry in enumerate(entries, start=1):
-        combo.setItemData(row, entry.card.description or str(entry.path), _TOOLTIP)
-
-
-def show_choices(combo: QComboBox, choices: Sequence[Choice], chosen: object) -> None:
-    """Fill a combo box, without a signal, unless it shows just that already."""
-    rows = [(combo.itemText(row), combo.itemData(row)) for row in range(combo.count())]
-    with signals_blocked(combo):
-        if rows != list(choices):
-            combo.clear()
-            for text, data in choices:
-                combo.addItem(text, data)
-        at = next((row for row, (_, data) in enumerate(choices) if data == chosen), 0 if choices else -1)
-        combo.setCurrentIndex(at)
 
 
 def _parts(image: OpenImage | None) -> list[Choice]:
@@ -213,17 +193,3 @@ def _channels(image: OpenImage | None, names: Sequence[str], wanted: int) -> lis
     if "S" in image.grid.axes:
         return [("Grey (all colours)", None), *single, ("Several…", SEVERAL)]
     return [("All channels", None)] if wanted == len(names) else [*single, ("Several…", SEVERAL)]
-
-
-def _title(entry: ModelEntry) -> str:
-    title = entry.card.title
-    return f"{entry.path.stem} - {title}" if title and title != entry.path.stem else entry.path.stem
-
-
-def make_combo(name: str, tip: str) -> QComboBox:
-    """Return a combo box that does not make the panel wide."""
-    combo = QComboBox(objectName=name)
-    combo.setToolTip(tip)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(8)
-    return combo

@@ -4,9 +4,8 @@ import numpy as np
 
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.queue import Place, Reason
+from napari_unet.core.review.queue import Place, Reason, Tour, merge_doubts
 from napari_unet.core.review.review import Review
-from napari_unet.core.review.tour import Tour, merge_doubts
 from napari_unet.jobs.table import JOBS
 
 GRID = PlaneGrid("TZYX", (2, 3, 8, 8))

@@ -13,15 +13,14 @@ from napari_unet.cli.main import main
 from napari_unet.core.base.errors import InputError
 from napari_unet.io import zarr_write as zarr_labels
 from napari_unet.io.export.export import ENDINGS, export_files, export_labels
-from napari_unet.io.export.geojson import read_geojson
-from napari_unet.io.export.rois import read_rois
 from napari_unet.io.files import read_calibration, read_labels, write_image, write_labels
+from napari_unet.io.labels import read_labels as read_any
 
 READ = {
     "tiff": lambda path, *_: read_labels(path),
     "zarr": lambda path, *_: read_labels(path),
-    "rois": read_rois,
-    "geojson": read_geojson,
+    "rois": lambda *where: read_any(*where).labels,
+    "geojson": lambda *where: read_any(*where).labels,
 }
 
 
@@ -156,7 +155,7 @@ def test_labels_of_a_zarr_image_are_exported_too(
     inside = export_labels(tmp_path / "out" / "a.zarr", labels)
     (outcome,) = export_files([inside], tmp_path / "out", "rois")
     assert outcome.written
-    np.testing.assert_array_equal(read_rois(outcome.written, labels.shape, "TYX"), labels)
+    np.testing.assert_array_equal(read_any(outcome.written, labels.shape, "TYX").labels, labels)
 
 
 def test_labels_in_a_palette_png_are_one_plane(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from zarr.storage import MemoryStore
 
 from napari_unet.io.files import read_labels
 from napari_unet.io.layers import read_layers
-from napari_unet.jobs import large
 from napari_unet.store import region
 from napari_unet.store.large_labels import DiskCells
 from napari_unet.ui.canvas.layers import METADATA, visible_box
@@ -125,7 +124,7 @@ def test_a_fine_tuned_model_segments_what_was_seen(window, cells):
 @pytest.fixture
 def mosaic(cells, monkeypatch):
     """An image of 400 x 480 px that is large here, as dask reads it: 120 squares."""
-    monkeypatch.setattr(large, "LARGE", 100_000)
+    monkeypatch.setattr("napari_unet.io.lazy.LARGE", 100_000)
     monkeypatch.setattr(region, "WIDEST", 200)
     monkeypatch.setattr("napari_unet.io.zarr_write.WIDE", 128)
     return np.tile(cells, (2, 2))

@@ -1,16 +1,18 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import tifffile
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.io import lazy_tiff
+from napari_unet.io import tiff
 from napari_unet.io.files import read_image
 
 
 @pytest.fixture(autouse=True)
 def small_is_large(monkeypatch):
-    monkeypatch.setattr(lazy_tiff, "LAZY", 1000)
-    monkeypatch.setattr(lazy_tiff, "_BLOCK", 40)
+    monkeypatch.setattr(tiff, "LAZY", 1000)
+    monkeypatch.setattr(tiff, "_BLOCK", 40)
 
 
 KINDS = {

@@ -1,0 +1,34 @@
+"""The panel's keys in a viewer: each presses a button."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from napari_unet.ui.canvas.tools import TOOLS
+
+KEYS = {
+    **{"Shift-S": "segment", "Shift-N": "next_to_fix", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},
+    **{"T": "take", "R": "accept_place"},
+    **{tool.key: tool.name for tool in TOOLS},
+}
+"""Object names of the buttons by key."""
+
+
+def bind_keys(viewer: Any, panel: QWidget) -> None:
+    """Let the keys press the panel's buttons."""
+    for key, name in KEYS.items():
+        button = panel.findChild(QPushButton, name)
+        viewer.bind_key(key, partial(_press, button), overwrite=True)
+
+
+def unbind_keys(viewer: Any) -> None:
+    """Give the keys back."""
+    for key in KEYS:
+        viewer.bind_key(key, None)
+
+
+def _press(button: QPushButton, _viewer: Any) -> None:
+    button.click()
