@@ -84,14 +84,13 @@ NUCLEI = {"fluorescence": 1.0, "histology": 0.5}
 KINDS = {
     "general": {
         "fluorescence": 5.0,
-        "histology": 1.5,
+        "histology": 2.0,
         "dic": 0.8,
         "phase contrast": 1.2,
         "bacteria": 0.6,
         "whole cells": 0.8,
         "membrane stain": 0.9,
         "axons": 0.8,
-        "neurites": 0.8,
     },
     "nuclei": NUCLEI,
     "membranes": {"neurites": 1.0},
@@ -101,7 +100,7 @@ TITLES = {
     "nuclei": "Nuclei in fluorescence or stained tissue",
     "membranes": "Neurites between membranes in electron micrographs",
 }
-SIZES = (16.0, 40.0)
+SIZES = (20.0, 40.0)
 """Typical cells of an image are brought to a diameter in px in this range."""
 AUGMENT = AugmentParams(
     zoom=1.6, cell_contrast=1.0, restyle=0.15, invert=0.15, blank=0.04, blur=1.5, noise=0.08, contrast=0.6
