@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.targets import number_cells
 from napari_unet.core.image.axes import plan_planes
@@ -33,7 +34,6 @@ FEWEST_CELLS = 25
 SIDE = 512  # px, of the part of an image that is corrected
 MOST_IMAGES = 80
 STEP = 20  # planes of a stack, of which one is used
-Labels = NDArray[np.int32]
 Pool = list[tuple[NDArray[np.generic], Labels]]
 Draw = Callable[[Pool, Sequence[int], np.random.Generator], list[Correction]]
 

@@ -19,7 +19,8 @@ import psutil
 import typer
 import zarr
 
-from napari_unet.core.image.blocks import plan_blocks, slices
+from napari_unet.core.base.arrays import slices
+from napari_unet.core.image.blocks import plan_blocks
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.models.registry import DEFAULT_MODEL
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Labels, Mask, slices
+from napari_unet.core.base.arrays import Float64, Labels, Mask, slices
 from napari_unet.core.cells.ids import measure_cells
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
@@ -25,7 +25,6 @@ GOOD = 0.8
 """IoU with a true cell from which a user leaves a cell as it is."""
 VIEW = 5.0
 """Sides of a place that the canvas shows, as when the window goes to it."""
-Floats = NDArray[np.float64]
 _LEAST_SIDE = 16  # px, as in the window
 
 
@@ -206,7 +205,7 @@ class _Scene:
         self._true_count = true_ids.size - 1
         self.right = np.append(is_right[1:], np.zeros(self._false.size, np.bool_))
 
-    def measure_nearest(self, distance: Floats) -> Floats:
+    def measure_nearest(self, distance: Float64) -> Float64:
         """Return the least distance of each object."""
         least = [np.full(size, np.inf) for size in (self._true_count + 1, self._ids.size)]
         for nearest, array in zip(least, (self._true, self._predicted), strict=True):
@@ -312,7 +311,7 @@ def _pass_over_settled(review: Review, spots: Sequence[_Spot]) -> Iterator[Place
             yield spot.place  # again where time ran out before all was right
 
 
-def _measure_distance(shape: tuple[int, ...], place: Place) -> tuple[Floats, float]:
+def _measure_distance(shape: tuple[int, ...], place: Place) -> tuple[Float64, float]:
     """Return how far each pixel is from a place's middle, along the farther axis, and how far one sees."""
     rows, columns = (
         np.abs(np.arange(size) - (start + stop - 1) / 2)
@@ -322,7 +321,7 @@ def _measure_distance(shape: tuple[int, ...], place: Place) -> tuple[Floats, flo
     return np.maximum(rows[:, None], columns[None]), VIEW / 2 * side
 
 
-def _take_nearest(distances: Floats, costs: Mask, most: int) -> Mask:
+def _take_nearest(distances: Float64, costs: Mask, most: int) -> Mask:
     """Return the nearest objects that cost `most` at most; those infinitely far are never among them."""
     order = np.argsort(distances, kind="stable")
     order = order[np.isfinite(distances[order])]

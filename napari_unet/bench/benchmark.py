@@ -17,7 +17,8 @@ from napari_unet.bench.membranes import (
     evaluate_segments,
     label_interior,
 )
-from napari_unet.bench.methods import Float32, Labels, Method
+from napari_unet.bench.methods import Method
+from napari_unet.core.base.arrays import Float32, Labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.metrics import Scores, evaluate

@@ -15,11 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from napari_unet.core.base.arrays import AnyLabels, Float32
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.instances import cell_landscape, find_cores, grow_markers
-
-Labels = NDArray[np.integer]
-Float32 = NDArray[np.float32]
 
 PROMINENCES = tuple(round(0.02 * k, 2) for k in range(4, 26))
 """At which maps are parted into segments."""
@@ -36,7 +34,7 @@ class MembraneScores(BaseModel):
     v_info_prominence: float | None = Field(None, description="At which a map's v_info is best.")
 
 
-def score_segments(segments: Labels, truth: Labels) -> tuple[float, float]:
+def score_segments(segments: AnyLabels, truth: AnyLabels) -> tuple[float, float]:
     """Return V_rand and V_info (alpha 0.5) of predicted ``segments`` as they are, for one plane (Y, X).
 
     V_rand is the F-score of the Rand split and merge scores, V_info that of the mutual information over
@@ -58,7 +56,7 @@ def score_segments(segments: Labels, truth: Labels) -> tuple[float, float]:
     return float(rand), float(2 * shared / entropies) if entropies > 0 else 1.0
 
 
-def thin_borders(segments: Labels) -> NDArray[np.int32]:
+def thin_borders(segments: AnyLabels) -> NDArray[np.int32]:
     """Grow the segments (Y, X) of any number over the background until lines of one pixel part them."""
     if not segments.any():
         return np.zeros(segments.shape, np.int32)
@@ -71,7 +69,7 @@ def label_interior(interior: NDArray[np.bool_]) -> NDArray[np.int32]:
     return ndimage.label(interior)[0].astype(np.int32)
 
 
-def evaluate_segments(predictions: Sequence[Labels], truths: Sequence[Labels]) -> MembraneScores:
+def evaluate_segments(predictions: Sequence[AnyLabels], truths: Sequence[AnyLabels]) -> MembraneScores:
     """Score predicted label planes (Y, X) after border thinning against true ones."""
     rand, info = _mean_scores(predictions, truths)
     return MembraneScores(v_rand=rand, v_info=info)
@@ -91,7 +89,7 @@ def part_interior(interior: Float32, prominence: float) -> NDArray[np.int32]:
     return grow_markers(landscape, cores.astype(np.int32), everywhere)
 
 
-def evaluate_interiors(interiors: Sequence[Float32], truths: Sequence[Labels]) -> MembraneScores:
+def evaluate_interiors(interiors: Sequence[Float32], truths: Sequence[AnyLabels]) -> MembraneScores:
     """Score maps (Y, X) of the probability of being no membrane, each score at its best prominence.
 
     At each of ``PROMINENCES`` they are parted and scored. It is the same for all planes, but each score has
@@ -112,13 +110,13 @@ def evaluate_interiors(interiors: Sequence[Float32], truths: Sequence[Labels]) -
     )
 
 
-def _mean_scores(planes: Iterable[Labels], truths: Iterable[Labels]) -> tuple[float, float]:
+def _mean_scores(planes: Iterable[AnyLabels], truths: Iterable[AnyLabels]) -> tuple[float, float]:
     pairs = zip(planes, truths, strict=True)
     rand, info = np.mean([score_segments(thin_borders(plane), truth) for plane, truth in pairs], axis=0)
     return float(rand), float(info)
 
 
-def _contingency(segments: Labels, truth: Labels) -> tuple[NDArray[np.float64], ...]:
+def _contingency(segments: AnyLabels, truth: AnyLabels) -> tuple[NDArray[np.float64], ...]:
     """Return the parts of all pixels in each pair of segments that meet, each predicted, each true one."""
     numbers = segments.astype(np.int64)
     loose = numbers == 0

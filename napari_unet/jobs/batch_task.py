@@ -20,6 +20,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.io.atomic import write_file
@@ -29,7 +30,7 @@ from napari_unet.io.zarr_read import ENDING, LABELS
 from napari_unet.io.zarr_write import count_cells
 from napari_unet.jobs.choose_model import choose_model
 from napari_unet.jobs.model_cache import resolve_model
-from napari_unet.jobs.segment import Labels, segment
+from napari_unet.jobs.segment import segment
 from napari_unet.nn.model_file import hash_file
 
 _one_at_a_time = threading.Lock()

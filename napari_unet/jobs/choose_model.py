@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.base.arrays import Float32, PlaneBox
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.fit import LEAST_FIT, measure_fit
 from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.image.blocks import Box, Shape
+from napari_unet.core.image.blocks import Shape
 from napari_unet.core.image.normalise import normalise
 from napari_unet.jobs.lazy_plane import open_plane, plane_shape
 from napari_unet.jobs.model_cache import check_channels, resolve_model
@@ -24,7 +24,6 @@ from napari_unet.models.registry import AUTO, find_models
 if TYPE_CHECKING:
     from napari_unet.nn.model import Model
 
-Float32 = NDArray[np.float32]
 
 SIDE = 384
 """Side of the sample, px."""
@@ -129,7 +128,7 @@ def _take_sample(image: Any, grid: PlaneGrid, index: tuple[int, ...], channel: C
     return max(samples, key=_measure_detail)
 
 
-def _list_boxes(shape: Shape) -> list[Box]:
+def _list_boxes(shape: Shape) -> list[PlaneBox]:
     sides = []
     for size in shape:
         side = min(size, SIDE)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Float32, PlaneBox, slices
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import InstanceParams
 from napari_unet.core.base.progress import Progress, Report
@@ -25,7 +25,7 @@ from napari_unet.core.cells.blockwise import BlockPlane, label_blocks
 from napari_unet.core.cells.instances import needed_maps, smallest_area
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.image.blocks import Box, Reader, Shape, slices
+from napari_unet.core.image.blocks import Reader, Shape
 from napari_unet.core.image.footprint import Footprint, estimate_footprint
 from napari_unet.core.image.normalise import normalise, rescale
 from napari_unet.core.image.resample import resampled
@@ -38,7 +38,6 @@ from napari_unet.jobs.lazy_plane import PlaneSlot, PlaneSource, open_plane, plan
 if TYPE_CHECKING:
     from napari_unet.nn.model import Model
 
-Float32 = NDArray[np.float32]
 
 _SAMPLE = 4 * WINDOW**2  # px: planes that are no larger are segmented as a whole
 
@@ -158,7 +157,7 @@ class _PlaneRun:
         if self.count == 1 and all(low == high for low, high in survey.limits):
             raise InputError("The image is constant: there is nothing to segment.")
 
-        def read(box: Box) -> Float32:
+        def read(box: PlaneBox) -> Float32:
             return rescale(source.read(box), survey.limits)
 
         scale, card = self._choose_scale(read, survey), model.card

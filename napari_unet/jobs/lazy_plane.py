@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Index, PlaneBox
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Channels, Index, PlaneGrid
-from napari_unet.core.image.blocks import Box, Shape
+from napari_unet.core.image.axes import Channels, PlaneGrid
+from napari_unet.core.image.blocks import Shape
 from napari_unet.core.image.normalise import rescale
 from napari_unet.core.image.survey import RawReader, survey_plane
 
@@ -48,7 +49,7 @@ def open_plane(image: Any, grid: PlaneGrid, index: Index, channel: Channels) -> 
     """Return a plane whose windows are read as they are asked for; several channels become their mean."""
     shape = plane_shape(grid)
 
-    def read(box: Box) -> NDArray[Any]:
+    def read(box: PlaneBox) -> NDArray[Any]:
         return read_window(image, grid, index, box, channel)
 
     if len(grid.pick_channels(channel)) < 2:
@@ -63,7 +64,7 @@ def plane_shape(grid: PlaneGrid) -> Shape:
     return rows, columns
 
 
-def read_window(image: Any, grid: PlaneGrid, index: Index, box: Box, channel: Channels) -> NDArray[Any]:
+def read_window(image: Any, grid: PlaneGrid, index: Index, box: PlaneBox, channel: Channels) -> NDArray[Any]:
     """Return the pixels (Y, X, C) of a window of a plane: the channels picked, for None those that it has.
 
     RGB becomes grey then. Raises InputError where they cannot be read.
@@ -72,7 +73,9 @@ def read_window(image: Any, grid: PlaneGrid, index: Index, box: Box, channel: Ch
     return np.concatenate([_read_window(image, grid, index, box, number) for number in picked], -1)
 
 
-def _read_window(image: Any, grid: PlaneGrid, index: Index, box: Box, channel: int | None) -> NDArray[Any]:
+def _read_window(
+    image: Any, grid: PlaneGrid, index: Index, box: PlaneBox, channel: int | None
+) -> NDArray[Any]:
     steps, spans = iter(index), iter(box)
     key = []
     for axis in grid.axes:

@@ -10,8 +10,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.progress import IsCancelled, Progress, Report, ignore
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.image.axes import Channels, plan_planes
@@ -26,7 +27,6 @@ from napari_unet.models.registry import AUTO
 if TYPE_CHECKING:
     from napari_unet.nn.model import Model, Prediction
 
-Labels = NDArray[np.int32]
 
 logger = logging.getLogger("napari_unet")
 

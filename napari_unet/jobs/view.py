@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.image.blocks import Box, Reader, Shape, Span, grow_box, slices, within
+from napari_unet.core.base.arrays import Float32, PlaneBox, Span, slices
+from napari_unet.core.image.blocks import Reader, Shape, grow_box, within
 from napari_unet.core.image.normalise import find_limits, rescale
 from napari_unet.core.image.resample import resampled
 from napari_unet.core.image.survey import WINDOW
@@ -17,7 +18,6 @@ from napari_unet.core.image.survey import WINDOW
 if TYPE_CHECKING:
     from napari_unet.nn.model import Model, Prediction
 
-Float32 = NDArray[np.float32]
 OnTile = Callable[[int, int], None]
 
 _MARGIN = 2.0  # typical cells: how far one that is in view may reach beyond it
@@ -27,12 +27,12 @@ _TYPICAL = 32.0  # px, where a model does not say how large a typical cell is
 def predict_view(
     model: Model,
     plane: NDArray[Any],
-    box: Box,
+    box: PlaneBox,
     *,
     pixel_size: float | None = None,
     scale: float | None = None,
     on_tile: OnTile = lambda done, total: None,
-) -> tuple[Prediction, Box]:
+) -> tuple[Prediction, PlaneBox]:
     """Return what a network draws in a `box` of a plane (Y, X, C) and around it, and the window that is.
 
     The plane's brightness is that of all of it, and the network sees what lies around the window, so that the
@@ -44,7 +44,7 @@ def predict_view(
     shape: Shape = (plane.shape[0], plane.shape[1])
     limits = [find_limits(plane[..., channel]) for channel in range(plane.shape[-1])]
 
-    def read(part: Box) -> Float32:
+    def read(part: PlaneBox) -> Float32:
         return rescale(plane[slices(part)], limits)
 
     sample = _widen(box[0], shape[0]), _widen(box[1], shape[1])
@@ -63,7 +63,7 @@ def _widen(span: Span, size: int) -> Span:
     return start, min(max(span[1], start + WINDOW), size)
 
 
-def _choose_scale(model: Model, read: Reader, sample: Box, pixel_size: float | None) -> float:
+def _choose_scale(model: Model, read: Reader, sample: PlaneBox, pixel_size: float | None) -> float:
     if model.card.settles_scale(pixel_size):
         return model.card.image_scale(pixel_size)
     return model.predict(read(sample), pixel_size=pixel_size).scale
@@ -72,7 +72,7 @@ def _choose_scale(model: Model, read: Reader, sample: Box, pixel_size: float | N
 def _predicting(model: Model, read: Reader, shape: Shape, on_tile: OnTile) -> Reader:
     """Return a reader of the maps of a plane, of `shape` for the network, which predicts what is read."""
 
-    def read_maps(part: Box) -> Float32:
+    def read_maps(part: PlaneBox) -> Float32:
         step = model.card.network.step
         (top, bottom), (left, right) = part
         window = (top // step * step, bottom), (left // step * step, right)

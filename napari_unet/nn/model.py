@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Float32, PlaneBox
 from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import VIEWS, NetworkParams
 from napari_unet.core.cells.instances import label_instances
 from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import Box, Reader, Shape, read_boxes
+from napari_unet.core.image.blocks import Reader, Shape, read_boxes
 from napari_unet.core.image.normalise import normalise
 from napari_unet.core.image.resample import resampled
 from napari_unet.core.image.scale import fit_scale, fits_range, measure_confidence
@@ -37,8 +38,6 @@ from napari_unet.core.review.suggest import suggest
 from napari_unet.nn.backend import Forward, compile_forward, fast_policy, keras
 from napari_unet.nn.model_file import hash_file, load_network, save_network
 from napari_unet.nn.unet import context
-
-Float32 = NDArray[np.float32]
 
 TILE_AREA = 1800**2
 """Pixels that the network sees at most at once; its features take about 200 bytes for each."""
@@ -118,7 +117,7 @@ class Model:
         read: Reader,
         shape: Shape,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
-        window: Box | None = None,
+        window: PlaneBox | None = None,
     ) -> Iterator[tuple[Tile, Float32]]:
         """Return the maps (y, x, maps) of the kept part of every tile of a plane of ``shape`` (Y, X).
 

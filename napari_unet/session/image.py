@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.arrays import Box, Labels, slices
+from napari_unet.core.base.arrays import Box, Index, Labels, slices
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.cells.measure import Columns, measure
-from napari_unet.core.image.axes import Channels, Index, PlaneGrid, plan_planes
+from napari_unet.core.image.axes import Channels, PlaneGrid, plan_planes
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.queue import Place, Tour
 from napari_unet.core.review.review import Patch, Review, ReviewCounts, changed_box

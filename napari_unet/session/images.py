@@ -8,9 +8,8 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_unet.core.base.arrays import Box, Labels
+from napari_unet.core.base.arrays import Box, Index, Labels
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Index
 from napari_unet.core.review.queue import Place, Tour, rank_places
 from napari_unet.core.review.review import Patch, Review, flip, mark, toggle, unmark
 from napari_unet.session.image import OpenImage, Where, open_image

@@ -15,10 +15,10 @@ from typing import Any
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_unet.core.base.arrays import Index, PlaneBox
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled, Progress
-from napari_unet.core.image.axes import Channels, Index
-from napari_unet.core.image.blocks import Box
+from napari_unet.core.image.axes import Channels
 from napari_unet.core.review.review import Review
 from napari_unet.io.zarr_read import is_zarr
 from napari_unet.io.zarr_write import add_labels
@@ -69,7 +69,7 @@ class Regions:
         """Whether cells of a region were put into those of a large image."""
         return self._steps.get(key, 0) > 0
 
-    def cut(self, image: OpenImage, plane: Index, box: Box, then: Cut) -> None:
+    def cut(self, image: OpenImage, plane: Index, box: PlaneBox, then: Cut) -> None:
         """Read what is seen of a plane of a large image, then call `then(region, pixels)`.
 
         If most of it was cut out before, that region is taken. The pixels have all axes of the image. A box

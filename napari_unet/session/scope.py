@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.core.image.axes import Index, PlaneGrid
-from napari_unet.core.image.blocks import Box, slices, within
+from napari_unet.core.base.arrays import Index, PlaneBox, slices
+from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.image.blocks import within
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.merge import find_reaching, merge_labels, merge_view
 from napari_unet.core.review.queue import merge_doubts
@@ -59,7 +60,7 @@ class View:
     """A box (rows, columns) of one plane; the labels elsewhere stay."""
 
     plane: Index
-    box: Box
+    box: PlaneBox
 
     @property
     def job(self) -> str:

@@ -11,9 +11,8 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.image.axes import Channels, Index
-from napari_unet.core.image.blocks import Box
+from napari_unet.core.base.arrays import Index, Labels, PlaneBox
+from napari_unet.core.image.axes import Channels
 from napari_unet.core.review.merge import cut_review, restore_review
 from napari_unet.core.review.rebase import rebase
 from napari_unet.core.review.review import Review
@@ -142,7 +141,12 @@ class Session:
             self.changed.emit()
 
     def segment(
-        self, source: Source, *, channel: Channels = None, plane: Index | None = None, box: Box | None = None
+        self,
+        source: Source,
+        *,
+        channel: Channels = None,
+        plane: Index | None = None,
+        box: PlaneBox | None = None,
     ) -> None:
         """Segment an image, or a part of it, in the worker; what was reviewed keeps its labels.
 

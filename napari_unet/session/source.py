@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_unet.core.base.arrays import Index
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Index, PlaneGrid, plan_planes
+from napari_unet.core.image.axes import PlaneGrid, plan_planes
 from napari_unet.store.region import Region
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_unet.core.base.arrays import Index
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Channels, Index, PlaneGrid
+from napari_unet.core.image.axes import Channels, PlaneGrid
 from napari_unet.core.review.review import Review
 from napari_unet.io.files import read_image
 from napari_unet.io.hashing import hash_image

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from napari_unet.core.base.arrays import Index, PlaneBox
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.blocks import Box
 from napari_unet.store.project import ImageRecord
-
-Index = tuple[int, ...]
 
 WIDEST = 4096
 """Pixels of a region's longest side: what can be painted, compared and saved without a wait."""
@@ -28,7 +26,7 @@ class Region(BaseModel):
 
     image: str
     plane: Index
-    box: Box
+    box: PlaneBox
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,7 +74,7 @@ def read_region(record: ImageRecord) -> Region | None:
         return None
 
 
-def check_size(box: Box) -> None:
+def check_size(box: PlaneBox) -> None:
     """Raise InputError where a box is too large for a region."""
     (top, bottom), (left, right) = box
     if max(bottom - top, right - left) > WIDEST:

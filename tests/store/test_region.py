@@ -8,9 +8,10 @@ import pytest
 import zarr
 from skimage.measure import label
 
+from napari_unet.core.base.arrays import slices
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import slices, within
+from napari_unet.core.image.blocks import within
 from napari_unet.core.image.normalise import normalise
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import Review

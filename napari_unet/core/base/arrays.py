@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 import numpy.typing as npt
 
 from napari_unet.core.base.errors import InputError
 
-Box = tuple[tuple[int, int], ...]
-
+Span = tuple[int, int]
+Box = tuple[Span, ...]
+Index = tuple[int, ...]
+PlaneBox = tuple[Span, Span]
+"""The rows and the columns of a box in a plane."""
 
 Labels = npt.NDArray[np.int32]
-
-
+AnyLabels = npt.NDArray[np.integer]
 Mask = npt.NDArray[np.bool_]
-
-
 Ids = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 
 def as_labels(array: npt.ArrayLike) -> Labels:
@@ -37,6 +41,10 @@ def as_labels(array: npt.ArrayLike) -> Labels:
     return labels.astype(np.int32)
 
 
+@overload
+def slices(box: PlaneBox) -> tuple[slice, slice]: ...
+@overload
+def slices(box: Box) -> tuple[slice, ...]: ...
 def slices(box: Box) -> tuple[slice, ...]:
     """Return the index that cuts `box` out of an array."""
     return tuple(slice(start, stop) for start, stop in box)

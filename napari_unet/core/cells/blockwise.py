@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Float32, Labels, Mask, PlaneBox, slices
 from napari_unet.core.base.params import InstanceParams
 from napari_unet.core.cells.instances import (
     RISE,
@@ -30,19 +31,8 @@ from napari_unet.core.cells.instances import (
     plan_levels,
 )
 from napari_unet.core.cells.targets import depth_in_pixels
-from napari_unet.core.image.blocks import (
-    Box,
-    Components,
-    Reader,
-    Shape,
-    grow_box,
-    plan_blocks,
-    slices,
-    within,
-)
+from napari_unet.core.image.blocks import Components, Reader, Shape, grow_box, plan_blocks, within
 
-Float32 = NDArray[np.float32]
-Labels = NDArray[np.int32]
 Table = NDArray[Any]
 """A number for each id, to index by id."""
 
@@ -50,7 +40,6 @@ WINDOW = 1024
 """Side in px of the windows in which cells grow."""
 MARGIN, REACH = 64, 1024
 """How far in px a window looks beyond that, at first and at most."""
-Mask = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -80,20 +69,20 @@ class BlockPlane:
         blocks, windows = (len(list(plan_blocks(self.shape, side))) for side in (self.block, self.window))
         self._total = 5 * blocks + windows + (0 if "distance" in self.outputs else 2 * blocks + windows)
 
-    def maps(self, box: Box) -> dict[str, Float32]:
+    def maps(self, box: PlaneBox) -> dict[str, Float32]:
         """Return the named maps (y, x) of a box."""
         pixels = self.read(box)
         return {name: pixels[..., index] for index, name in enumerate(self.outputs)}
 
-    def blocks(self) -> Iterator[Box]:
+    def blocks(self) -> Iterator[PlaneBox]:
         """Return the blocks one by one."""
         return self._walk(self.block)
 
-    def windows(self) -> Iterator[Box]:
+    def windows(self) -> Iterator[PlaneBox]:
         """Return the windows one by one."""
         return self._walk(self.window)
 
-    def _walk(self, side: int) -> Iterator[Box]:
+    def _walk(self, side: int) -> Iterator[PlaneBox]:
         for box in plan_blocks(self.shape, side):
             yield box
             self._done += 1
@@ -126,7 +115,7 @@ def label_blocks(plane: BlockPlane, labels: Any, smallest: float) -> int:
     return int(final.max())
 
 
-def _read_landscape(plane: BlockPlane, box: Box) -> tuple[Float32, Float32]:
+def _read_landscape(plane: BlockPlane, box: PlaneBox) -> tuple[Float32, Float32]:
     """Return the foreground and the landscape (y, x) of a box."""
     window = grow_box(box, SMOOTHING_REACH, plane.shape)
     named = plane.maps(window)
@@ -166,7 +155,7 @@ def _mark(plane: BlockPlane) -> tuple[Table, int]:
     return table, count + int(coreless.sum())
 
 
-def _grow(plane: BlockPlane, box: Box, markers: Table, count: int) -> tuple[Labels, Float32]:
+def _grow(plane: BlockPlane, box: PlaneBox, markers: Table, count: int) -> tuple[Labels, Float32]:
     """Return the cells (y, x) of a box, grown from the markers around, and its foreground."""
     margin, beyond = plane.margin, count + 1
     while True:
@@ -185,7 +174,7 @@ def _grow(plane: BlockPlane, box: Box, markers: Table, count: int) -> tuple[Labe
         margin *= 2
 
 
-def _fence(seeds: Labels, inside: NDArray[np.bool_], window: Box, shape: Shape, beyond: int) -> None:
+def _fence(seeds: Labels, inside: NDArray[np.bool_], window: PlaneBox, shape: Shape, beyond: int) -> None:
     """Make a marker of the foreground at those edges of a window behind which the plane goes on.
 
     It grows from the start, which is earlier than anything can come in from there.
@@ -223,7 +212,7 @@ def _find_holes(plane: BlockPlane, labels: Any, certain: Table, areas: Table) ->
     return owner[number], filled
 
 
-def _outer_sides(block: Labels, box: Box, shape: Shape) -> list[Labels]:
+def _outer_sides(block: Labels, box: PlaneBox, shape: Shape) -> list[Labels]:
     """Return those sides of a block at which the plane ends."""
     (top, bottom), (left, right) = box
     ends = (top == 0, bottom == shape[0], left == 0, right == shape[1])
@@ -275,7 +264,7 @@ class BlockCores:
         self._tops = [[np.zeros(1, np.int8)] for _ in self._pieces]
         self._is_core: list[Mask] = []
 
-    def add(self, landscape: Float32, inside: Mask, box: Box) -> None:
+    def add(self, landscape: Float32, inside: Mask, box: PlaneBox) -> None:
         """Look at the landscape (y, x) of a block, and at where it is foreground."""
         levels = measure_levels(landscape, inside, self._heights)
         for level, pieces in self._reached(levels):
@@ -293,7 +282,7 @@ class BlockCores:
             np.maximum.at(top, number, np.concatenate(tops))
             self._is_core.append((top == 1)[number])
 
-    def find(self, landscape: Float32, inside: Mask, box: Box) -> Mask:
+    def find(self, landscape: Float32, inside: Mask, box: PlaneBox) -> Mask:
         """Return the mask (y, x) of the cores in a block, of what was seen there."""
         levels = measure_levels(landscape, inside, self._heights)
         cores = np.zeros(levels.shape, bool)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
-from napari_unet.core.base.arrays import Labels
+from napari_unet.core.base.arrays import Float32, Labels
 from napari_unet.core.cells.metrics import evaluate
-
-Float32 = NDArray[np.float32]
 
 LEAST_FIT = 0.22
 """Below it a model is said to find no cells."""

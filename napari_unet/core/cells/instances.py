@@ -12,10 +12,9 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 from skimage.segmentation import watershed
 
+from napari_unet.core.base.arrays import Float32
 from napari_unet.core.base.params import InstanceParams
 from napari_unet.core.cells.targets import distance as cell_depth
-
-Float32 = NDArray[np.float32]
 
 SMOOTHING_REACH = 6
 """How far in px the smoothing of the landscape looks."""

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import connected_components
 
-Labels = NDArray[np.int32]
-Ids = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from napari_unet.core.base.arrays import Float64, Ids, Labels
 
 SAME_IN_DEPTH = 0.5
 """Share of the smaller of two areas that a cell's outlines in neighbouring planes have in common."""
@@ -154,7 +151,7 @@ class _Links:
         self.scores = np.zeros(count)
         self.closed_after, self.closed_before = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
 
-    def match(self, table: _Overlap, scores: Floats) -> None:
+    def match(self, table: _Overlap, scores: Float64) -> None:
         """Link pieces that nothing is linked to yet, one to one, where the score is above 0."""
         open_ends = ~self.closed_after[table.before] & ~self.closed_before[table.after]
         keep = np.flatnonzero((scores > 0) & open_ends)
@@ -182,11 +179,11 @@ class _Links:
         return chains
 
 
-def _ious(table: _Overlap, areas: Ids) -> Floats:
+def _ious(table: _Overlap, areas: Ids) -> Float64:
     return table.shared / (areas[table.before] + areas[table.after] - table.shared)
 
 
-def _depth_scores(table: _Overlap, areas: Ids) -> Floats:
+def _depth_scores(table: _Overlap, areas: Ids) -> Float64:
     """Score pairs of outlines; 0 for those that are not the same cell.
 
     A cell may grow and shrink a lot from plane to plane, so one outline need only contain the other; among
@@ -196,12 +193,12 @@ def _depth_scores(table: _Overlap, areas: Ids) -> Floats:
     return np.where(contained >= SAME_IN_DEPTH, contained + _ious(table, areas), 0.0)
 
 
-def _time_scores(table: _Overlap, areas: Ids) -> Floats:
+def _time_scores(table: _Overlap, areas: Ids) -> Float64:
     ious = _ious(table, areas)
     return np.where(ious >= SAME_IN_TIME, ious, 0.0)
 
 
-def _assign(before: Ids, after: Ids, scores: Floats) -> Ids:
+def _assign(before: Ids, after: Ids, scores: Float64) -> Ids:
     """Return which pairs to keep so that no piece is in two of them and the sum of the scores is largest.
 
     Groups of pieces that share no pair are solved apart: they are small, whatever the size of the image.
@@ -228,7 +225,7 @@ def _assign(before: Ids, after: Ids, scores: Floats) -> Ids:
     return np.sort(np.concatenate(kept)).astype(np.int64)
 
 
-def _cut_waists(chain: list[int], areas: Ids, scores: Floats) -> list[list[int]]:
+def _cut_waists(chain: list[int], areas: Ids, scores: Float64) -> list[list[int]]:
     """Cut a column of outlines where it is much thinner than below and above.
 
     The profile is smoothed by a median, so that an outline that is too small in one plane is no waist.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
-from napari_unet.core.base.arrays import Labels
+from napari_unet.core.base.arrays import Float64, Labels
 from napari_unet.core.base.errors import InputError
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -18,7 +18,6 @@ Columns = dict[str, npt.NDArray[Any]]
 _BLOCK = 1 << 19  # pixels summed at a time, so that a window in another thread gets its turn
 LENGTHS = ("perimeter", "axis_major_length", "axis_minor_length")
 _FORMS = (*LENGTHS, "eccentricity", "orientation", "solidity")
-Floats = NDArray[np.float64]
 
 
 def measure(
@@ -132,13 +131,15 @@ def measure_brightness(labels: Labels, image: npt.NDArray[Any]) -> Columns:
     }
 
 
-def fill_ellipse(rows: NDArray[Any], columns: NDArray[Any], cell: NDArray[Any], area: NDArray[Any]) -> Floats:
+def fill_ellipse(
+    rows: NDArray[Any], columns: NDArray[Any], cell: NDArray[Any], area: NDArray[Any]
+) -> Float64:
     """Return each cell's area as a part of that of the ellipse with the same second moments.
 
     `rows`, `columns` and `cell` (0, 1, ...) are those of all pixels, `area` the pixels of each cell.
     """
 
-    def average(values: Floats) -> Floats:
+    def average(values: Float64) -> Float64:
         return np.bincount(cell, values, area.size) / area
 
     mean_row, mean_column = average(rows), average(columns)

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from napari_unet.core.base.arrays import AnyLabels
 from napari_unet.core.base.errors import InputError
-
-Labels = NDArray[np.integer]
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(9))
 
@@ -55,13 +54,13 @@ class Scores(BaseModel):
         return float(np.mean(list(self.ap.values())))
 
 
-def average_precision(prediction: Labels, truth: Labels, threshold: float = 0.5) -> float:
+def average_precision(prediction: AnyLabels, truth: AnyLabels, threshold: float = 0.5) -> float:
     """Return TP / (TP + FP + FN) at one IoU ``threshold``; 1 when both images are empty."""
     found, predicted, true = _count_matches(_Overlap.of(prediction, truth), threshold)
     return _ratio(found, predicted + true - found)
 
 
-def evaluate(predictions: Labels | Sequence[Labels], labels: Labels | Sequence[Labels]) -> Scores:
+def evaluate(predictions: AnyLabels | Sequence[AnyLabels], labels: AnyLabels | Sequence[AnyLabels]) -> Scores:
     """Score predicted label images against true ones of the same shapes (0 is background).
 
     One array is one image (of any dimension); a sequence of arrays is pooled. InputError if numbers or
@@ -93,8 +92,8 @@ def evaluate(predictions: Labels | Sequence[Labels], labels: Labels | Sequence[L
 
 
 def _pair(
-    predictions: Labels | Sequence[Labels], labels: Labels | Sequence[Labels]
-) -> Iterable[tuple[Labels, Labels]]:
+    predictions: AnyLabels | Sequence[AnyLabels], labels: AnyLabels | Sequence[AnyLabels]
+) -> Iterable[tuple[AnyLabels, AnyLabels]]:
     left = [predictions] if isinstance(predictions, np.ndarray) else list(predictions)
     right = [labels] if isinstance(labels, np.ndarray) else list(labels)
     if len(left) != len(right) or not left:
@@ -115,12 +114,12 @@ def _ratio(part: float, whole: float) -> float:
 class _Overlap:
     """Shared pixel counts of every (true, predicted) pair of cells of one image."""
 
-    def __init__(self, table: sparse.csr_array, true_areas: Labels, areas: Labels) -> None:
+    def __init__(self, table: sparse.csr_array, true_areas: AnyLabels, areas: AnyLabels) -> None:
         self.table, self.true_areas, self.areas = table, true_areas, areas
         self.true_total, self.predicted_total = int(true_areas.sum()), int(areas.sum())
 
     @classmethod
-    def of(cls, prediction: Labels, truth: Labels) -> _Overlap:
+    def of(cls, prediction: AnyLabels, truth: AnyLabels) -> _Overlap:
         true_ids, true = np.unique(truth, return_inverse=True)
         ids, predicted = np.unique(prediction, return_inverse=True)
         shape = (len(true_ids), len(ids))

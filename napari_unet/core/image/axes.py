@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Index
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.normalise import normalise, to_grey
 
 KNOWN = "TZCYXS"
 _MOST_CHANNELS = 4
 _WORDS = {"T": "frame", "Z": "plane", "C": "channel"}
-Index = tuple[int, ...]
 Channels = int | Sequence[int] | None
 """A channel by its number from 0, several of which the mean is taken, or None for what the image has."""
 Place = dict[str, int]

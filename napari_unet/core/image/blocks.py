@@ -9,22 +9,21 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
-Span = tuple[int, int]
-Box = tuple[Span, Span]
-"""Rows and columns of a plane, each from the first to the one after the last."""
+from napari_unet.core.base.arrays import PlaneBox, slices
+
 Shape = tuple[int, int]
-Reader = Callable[[Box], NDArray[np.float32]]
+Reader = Callable[[PlaneBox], NDArray[np.float32]]
 """Returns the pixels (y, x, C) of a box."""
 
 
-def plan_blocks(shape: Shape, side: int) -> Iterator[Box]:
+def plan_blocks(shape: Shape, side: int) -> Iterator[PlaneBox]:
     """Cut a plane of ``shape`` (Y, X) into boxes of at most ``side`` px, row by row; the last are smaller."""
     for top in range(0, shape[0], side):
         for left in range(0, shape[1], side):
             yield (top, min(top + side, shape[0])), (left, min(left + side, shape[1]))
 
 
-def grow_box(box: Box, margin: int, shape: Shape) -> Box:
+def grow_box(box: PlaneBox, margin: int, shape: Shape) -> PlaneBox:
     """Return the box with ``margin`` px more on every side, as far as the plane goes."""
     (top, bottom), (left, right) = box
     return (max(top - margin, 0), min(bottom + margin, shape[0])), (
@@ -33,12 +32,7 @@ def grow_box(box: Box, margin: int, shape: Shape) -> Box:
     )
 
 
-def slices(box: Box) -> tuple[slice, slice]:
-    """Return the indexing expression of a box in the plane."""
-    return slice(*box[0]), slice(*box[1])
-
-
-def within(box: Box, window: Box) -> tuple[slice, slice]:
+def within(box: PlaneBox, window: PlaneBox) -> tuple[slice, slice]:
     """Return the indexing expression of a box in an array that shows ``window``, which contains it."""
     (top, _), (left, _) = window
     return slice(box[0][0] - top, box[0][1] - top), slice(box[1][0] - left, box[1][1] - left)
@@ -60,11 +54,11 @@ class Components:
         self.count = 0
         self._width = shape[1]
         self._first = [np.full(1, -1)]
-        self._starts: dict[Box, int] = {}
+        self._starts: dict[PlaneBox, int] = {}
         self._pairs: list[NDArray[np.int32]] = []
         self._edges: dict[tuple[str, int, int], NDArray[np.int32]] = {}
 
-    def add(self, mask: NDArray[np.bool_], box: Box) -> NDArray[np.int32]:
+    def add(self, mask: NDArray[np.bool_], box: PlaneBox) -> NDArray[np.int32]:
         """Return ids (y, x) of the pieces of a block, 0 outside of the mask."""
         self._starts[box] = self.count
         labels, count = self._number(mask, box)
@@ -78,7 +72,7 @@ class Components:
         self._edges["column", right, top] = labels[:, -1].copy()
         return labels
 
-    def find(self, mask: NDArray[np.bool_], box: Box) -> NDArray[np.int32]:
+    def find(self, mask: NDArray[np.bool_], box: PlaneBox) -> NDArray[np.int32]:
         """Return the ids (y, x) that `add` gave for the same mask of a block."""
         return self._number(mask, box)[0]
 
@@ -97,7 +91,7 @@ class Components:
         number[np.argsort(first)] = np.arange(groups)
         return number[group]
 
-    def _number(self, mask: NDArray[np.bool_], box: Box) -> tuple[NDArray[np.int32], int]:
+    def _number(self, mask: NDArray[np.bool_], box: PlaneBox) -> tuple[NDArray[np.int32], int]:
         labels = np.empty(mask.shape, np.int32)
         count = ndimage.label(mask, output=labels)
         labels[mask] += self._starts[box]

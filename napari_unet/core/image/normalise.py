@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Float32
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import CLIP, HIGH, LOW
 
-Float32 = NDArray[np.float32]
 Limits = tuple[float, float]
 
 _SAMPLE = 1 << 20

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from napari_unet.core.image.blocks import Box, Reader, Shape, Span
+from napari_unet.core.base.arrays import Float32, PlaneBox, Span
+from napari_unet.core.image.blocks import Reader, Shape
 from napari_unet.core.image.tiling import mirror
-
-Float32 = NDArray[np.float32]
 
 _TRUNCATE = 4.0  # standard deviations
 
@@ -27,7 +26,7 @@ def resampled(read: Reader, shape: Shape, new_shape: Shape) -> Reader:
     if shape == new_shape:
         return read
 
-    def read_resized(box: Box) -> Float32:
+    def read_resized(box: PlaneBox) -> Float32:
         rows, down = _weigh(box[0], shape[0], new_shape[0])
         columns, across = _weigh(box[1], shape[1], new_shape[1])
         pixels = read((rows, columns))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.params import MOST_ENLARGED, MOST_SHRUNK
 
-Labels = NDArray[np.int32]
 Range = tuple[float, float]
 
 _TOLERANCE = 1.2

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import PlaneBox
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.blocks import Box, Shape, plan_blocks
+from napari_unet.core.image.blocks import Shape, plan_blocks
 from napari_unet.core.image.normalise import Limits, percentiles_of, sample_step
 
-RawReader = Callable[[Box], NDArray[Any]]
+RawReader = Callable[[PlaneBox], NDArray[Any]]
 """Returns the pixels (y, x, C) of a box, of any type of numbers."""
 
 WINDOW = 1024
@@ -24,13 +25,13 @@ class Survey:
     """Limits of every channel for `rescale`, those of `normalise`, and the contrast in each window."""
 
     limits: list[Limits]
-    contrast: dict[Box, float]
+    contrast: dict[PlaneBox, float]
 
-    def choose_sample(self) -> list[list[Box]]:
+    def choose_sample(self) -> list[list[PlaneBox]]:
         """Return two rows of two windows that stand for the plane: of most contrast in each quarter."""
         bottom, right = (max(box[axis][1] for box in self.contrast) for axis in (0, 1))
 
-        def pick(low: bool, far: bool) -> Box:
+        def pick(low: bool, far: bool) -> PlaneBox:
             there = [
                 box for box in self.contrast if (sum(box[0]) > bottom) == low and (sum(box[1]) > right) == far
             ]
@@ -55,7 +56,7 @@ def survey_plane(
     """
     step = sample_step(shape[0] * shape[1])
     boxes = list(plan_blocks(shape, WINDOW))
-    contrast: dict[Box, float] = {}
+    contrast: dict[PlaneBox, float] = {}
     channels: list[_Channel] = []
     for number, box in enumerate(boxes, start=1):
         pixels = read(box)

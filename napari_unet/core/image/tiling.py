@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.image.blocks import Reader, Shape, Span, slices
+from napari_unet.core.base.arrays import Span, slices
+from napari_unet.core.image.blocks import Reader, Shape
 
 
 @dataclass(frozen=True, slots=True)

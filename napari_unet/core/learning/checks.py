@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 from skimage.segmentation import find_boundaries
 
+from napari_unet.core.base.arrays import Float64, Labels, Mask
 from napari_unet.core.base.errors import DoubtfulError, InputError
 from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.image.normalise import normalise
 
-Labels = NDArray[np.int32]
-Mask = NDArray[np.bool_]
-Float64 = NDArray[np.float64]
 Correction = tuple[NDArray[np.generic], Labels, Mask]
 """A raw plane (Y, X, C), its corrected labels (Y, X) and the pixels that were reviewed (Y, X)."""
 

@@ -8,11 +8,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Labels, Mask
 from napari_unet.core.cells.metrics import Scores, evaluate
 from napari_unet.core.learning.pieces import assign_cells, number_blocks
-
-Labels = NDArray[np.int32]
-Mask = NDArray[np.bool_]
 
 _BLOCK_CELLS = 2.0
 _SMALLEST_BLOCK = 32

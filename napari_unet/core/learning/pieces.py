@@ -7,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Labels, Mask
 from napari_unet.core.learning.sampling import TrainingImage
-
-Labels = NDArray[np.int32]
-Mask = NDArray[np.bool_]
 
 SIDE = 640  # px, about the longest side of what is reviewed in a piece
 MARGIN = 96  # px of surroundings, which the network sees

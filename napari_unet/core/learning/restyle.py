@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.base.arrays import Float32, Float64
 from napari_unet.core.cells.targets import depth_in_pixels, number_cells
 from napari_unet.core.image.normalise import normalise
-
-Float32 = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 _FAR = 24.0  # px
 
@@ -28,9 +26,9 @@ class _Shapes:
     """Cells (y, x), how deep in a cell or far from all each pixel lies, and how deep its cell is, in px."""
 
     labels: NDArray[np.int32]
-    depth: Floats
-    away: Floats
-    radius: Floats
+    depth: Float64
+    away: Float64
+    radius: Float64
 
 
 def restyle(labels: NDArray[np.int32], rng: np.random.Generator, channels: int = 1) -> Float32:
@@ -52,13 +50,13 @@ def restyle(labels: NDArray[np.int32], rng: np.random.Generator, channels: int =
     return np.repeat(tile, channels, axis=-1)
 
 
-def _cell_radii(labels: NDArray[np.int32], depth: Floats) -> Floats:
+def _cell_radii(labels: NDArray[np.int32], depth: Float64) -> Float64:
     radii = np.ones(int(labels.max()) + 1)
     np.maximum.at(radii, labels.ravel(), depth.ravel())
     return radii
 
 
-def _draw_bodies(rng: np.random.Generator, shapes: _Shapes) -> Floats:
+def _draw_bodies(rng: np.random.Generator, shapes: _Shapes) -> Float64:
     """Bodies on a ground, brighter or darker, flat or domed, each with a grain of its own strength."""
     tone = rng.normal(1.0, rng.uniform(0.05, 0.5), int(shapes.labels.max()) + 1).clip(0.15)[shapes.labels]
     dome = np.minimum(shapes.depth / (shapes.radius * rng.uniform(0.2, 1.0)), 1.0) ** rng.uniform(0.3, 1.0)
@@ -68,7 +66,7 @@ def _draw_bodies(rng: np.random.Generator, shapes: _Shapes) -> Floats:
     return np.asarray(image * rng.choice([1.0, -1.0], p=(0.6, 0.4)))
 
 
-def _draw_membranes(rng: np.random.Generator, shapes: _Shapes) -> Floats:
+def _draw_membranes(rng: np.random.Generator, shapes: _Shapes) -> Float64:
     """Rims around insides that may be as empty as the ground, bright (stained) or dark (electron density)."""
     width = rng.uniform(0.7, 2.5)
     strength = (1 + rng.uniform(0, 0.5) * _noise(rng, shapes.labels.shape, 6.0)).clip(0.1)
@@ -82,7 +80,7 @@ def _draw_membranes(rng: np.random.Generator, shapes: _Shapes) -> Floats:
     return np.asarray((strength * rim + fill + grain) * rng.choice([1.0, -1.0]))
 
 
-def _draw_relief(rng: np.random.Generator, shapes: _Shapes) -> Floats:
+def _draw_relief(rng: np.random.Generator, shapes: _Shapes) -> Float64:
     """Differential interference contrast: the slope of the optical thickness along one direction."""
     dome = np.minimum(shapes.depth / (shapes.radius * rng.uniform(0.3, 1.0)), 1.0) ** 0.5 * (
         shapes.labels > 0
@@ -99,7 +97,7 @@ def _draw_relief(rng: np.random.Generator, shapes: _Shapes) -> Floats:
     return np.asarray(np.sin(angle) * down + np.cos(angle) * right)
 
 
-def _draw_phase(rng: np.random.Generator, shapes: _Shapes) -> Floats:
+def _draw_phase(rng: np.random.Generator, shapes: _Shapes) -> Float64:
     """Phase contrast: dark bodies with a bright halo, which is thickness less its own surroundings."""
     dome = np.minimum(shapes.depth / (shapes.radius * rng.uniform(0.2, 0.8)), 1.0) * (shapes.labels > 0)
     tone = rng.lognormal(0, 0.3, int(shapes.labels.max()) + 1)[shapes.labels]
@@ -111,7 +109,7 @@ def _draw_phase(rng: np.random.Generator, shapes: _Shapes) -> Floats:
     return np.asarray(halo - ringed)
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> Floats:
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> Float64:
     """Smooth random field with zero mean and unit variance."""
     field = ndimage.gaussian_filter(rng.normal(size=shape), sigma, mode="wrap", truncate=3.0)
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-6))

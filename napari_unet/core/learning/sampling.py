@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+from napari_unet.core.base.arrays import Float32
 from napari_unet.core.base.params import AugmentParams
 from napari_unet.core.cells.targets import number_cells, reviewed_weights, separation_weights, target_maps
 from napari_unet.core.learning.augment import (
@@ -20,8 +21,6 @@ from napari_unet.core.learning.augment import (
     warp_labels,
 )
 from napari_unet.core.learning.restyle import restyle
-
-Float32 = NDArray[np.float32]
 
 BACKGROUND_DENSITY = 0.1
 

@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.base.arrays import Float32, Float64, Labels
 from napari_unet.core.review.suggest import Suggestion
-
-Float32 = NDArray[np.float32]
-Labels = NDArray[np.int32]
-Floats = NDArray[np.float64]
 
 MAYBE = 0.25
 """Foreground probability from which a network that drew nothing is undecided."""
@@ -139,7 +136,7 @@ def _as_objects(suggestions: Sequence[Suggestion]) -> NDArray[Any]:
     return objects
 
 
-def _find_tops(landscape: Float32, labels: Labels) -> tuple[Floats, NDArray[np.intp]]:
+def _find_tops(landscape: Float32, labels: Labels) -> tuple[Float64, NDArray[np.intp]]:
     """Return the highest value in each label and a pixel (row, column) that has it."""
     inside = np.flatnonzero(labels)
     ids, values = labels.ravel()[inside] - 1, landscape.ravel()[inside]
@@ -151,7 +148,7 @@ def _find_tops(landscape: Float32, labels: Labels) -> tuple[Floats, NDArray[np.i
     return tops, np.stack(np.unravel_index(where, labels.shape), axis=1)
 
 
-def _find_saddles(landscape: Float32, labels: Labels, tops: Floats) -> Floats:
+def _find_saddles(landscape: Float32, labels: Labels, tops: Float64) -> Float64:
     """Return the highest saddle of each label to a neighbour, as a part of the lower top; 0 without one."""
     saddles = np.zeros(tops.size)
     for cells, heights in ((labels, landscape), (labels.T, landscape.T)):

@@ -20,12 +20,11 @@ from scipy import ndimage
 from skimage.measure import label as label_pieces
 from skimage.transform import downscale_local_mean
 
-from napari_unet.core.base.arrays import Labels, Mask, slices
+from napari_unet.core.base.arrays import Float64, Labels, Mask, slices
 from napari_unet.core.cells.ids import measure_cells
 from napari_unet.core.review.edits import Change
 from napari_unet.core.review.rays import STEPS, Rays, find_path
 
-Float64 = NDArray[np.float64]
 Point = tuple[float, float]
 Read = Callable[[tuple[tuple[int, int], tuple[int, int]]], NDArray[np.generic]]
 

@@ -9,19 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels, Mask
+from napari_unet.core.base.arrays import Ids, Index, Labels, Mask, PlaneBox, slices
 from napari_unet.core.cells.ids import match_cells, measure_cells, rename_cells
-from napari_unet.core.image.axes import Index, PlaneGrid
-from napari_unet.core.image.blocks import Box, Shape, grow_box, slices, within
+from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.image.blocks import Shape, grow_box, within
 from napari_unet.core.review.rebase import rebase
 from napari_unet.core.review.review import Review
 
-Ids = NDArray[np.int64]
 
-
-def merge_box(review: Review, labels: Labels, box: Box, window: Box, first: int) -> Review:
+def merge_box(review: Review, labels: Labels, box: PlaneBox, window: PlaneBox, first: int) -> Review:
     """Return a review (Y, X) of a plane after a `box` of it was predicted anew.
 
     `labels` (y, x) are the new cells of `window`, which contains the box and all cells that reach into it.
@@ -50,7 +47,9 @@ def merge_box(review: Review, labels: Labels, box: Box, window: Box, first: int)
     return result
 
 
-def insert_cells(around: Labels, cells: Labels, box: Box, window: Box, first: int) -> tuple[Labels, int]:
+def insert_cells(
+    around: Labels, cells: Labels, box: PlaneBox, window: PlaneBox, first: int
+) -> tuple[Labels, int]:
     """Return `cells` (y, x) of a `box` under the ids that they get in a larger label image, and the last id.
 
     `around` are the labels (y, x) there now, of `window`: the box and a pixel more on every side. A cell that
@@ -82,12 +81,12 @@ def find_reaching(labels: Labels, where: tuple[slice, slice]) -> Mask:
     return reaching
 
 
-def frame(box: Box, shape: Shape) -> Box:
+def frame(box: PlaneBox, shape: Shape) -> PlaneBox:
     """Return the box with a pixel more on every side, as far as the plane goes."""
     return grow_box(box, 1, shape)
 
 
-def _find_leaving(labels: Labels, window: Box, shape: tuple[int, ...]) -> Ids:
+def _find_leaving(labels: Labels, window: PlaneBox, shape: tuple[int, ...]) -> Ids:
     """Return the ids of cells that go on beyond the window, as far as can be seen."""
     (top, bottom), (left, right) = window
     rim: Mask = np.zeros(labels.shape, np.bool_)
@@ -150,7 +149,7 @@ def merge_labels(
 
 
 def merge_view(
-    grid: PlaneGrid, review: Review | None, labels: Labels, plane: Index, box: Box, window: Box
+    grid: PlaneGrid, review: Review | None, labels: Labels, plane: Index, box: PlaneBox, window: PlaneBox
 ) -> Review:
     """Return `review` with new cells in a `box` of one plane; `labels` (y, x) are those of a `window` of it.
 

@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Box, slices
+from napari_unet.core.base.arrays import Box, Float64, Index, slices
 from napari_unet.core.cells.measure import fill_ellipse
-from napari_unet.core.image.axes import Index, PlaneGrid
+from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import Review
 from napari_unet.core.review.suggest import Suggestion
 
 Table = dict[str, NDArray[Any]]
-Floats = NDArray[np.float64]
 
 WORTH = 0.25
 """Chance of being wrong from which a place is worth a look: one look in four finds something to fix."""
@@ -224,7 +223,7 @@ def _largest_sections(cells: Table) -> NDArray[np.bool_]:
     return largest
 
 
-def _compare(cells: Table, compared: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _compare(cells: Table, compared: NDArray[np.bool_]) -> tuple[Float64, Float64]:
     """Return how odd the size, negative for small, and the form of each cell is; 0 for those not compared."""
     size, form = np.zeros(compared.size), np.zeros(compared.size)
     if np.count_nonzero(compared) >= LEAST_CELLS:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import polygon
 
-from napari_unet.core.base.arrays import Mask
+from napari_unet.core.base.arrays import Float64, Mask
 
-Float64 = NDArray[np.float64]
 Steps = NDArray[np.intp]
 
 ANGLES, STEPS = 64, 48

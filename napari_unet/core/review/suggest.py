@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
-from napari_unet.core.base.arrays import Box, Labels, slices
+from napari_unet.core.base.arrays import Box, Float32, Float64, Labels, slices
 from napari_unet.core.base.params import InstanceParams
 from napari_unet.core.cells.instances import label_instances
 from napari_unet.core.cells.measure import fill_ellipse
@@ -20,9 +20,6 @@ from napari_unet.core.cells.targets import distance, number_cells
 from napari_unet.core.review.edits import Change
 from napari_unet.core.review.mosaic import Mosaic
 from napari_unet.core.review.review import Review
-
-Float32 = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 LEAST = 0.4
 """Chance of being better from which another reading is suggested."""
@@ -227,15 +224,15 @@ class _Reading:
         self.filled = np.ones(self.count + 1)
         if self.count:
             self.filled[1:] = fill_ellipse(*np.divmod(where, labels.shape[1]), cell - 1, self.areas[1:])
-        self._likeness: list[Floats] = []
+        self._likeness: list[Float64] = []
 
     @property
-    def steady(self) -> Floats:
+    def steady(self) -> Float64:
         """The mean IoU of each cell with its like in the readings that this one was compared with."""
         return np.mean(self._likeness, axis=0)
 
     @property
-    def worth(self) -> Floats:
+    def worth(self) -> Float64:
         """How much more likely each cell is right than wrong, -1 to 1: the errors that it spares."""
         return np.tanh((-1.5 + 6.5 * self.steady - 17.7 * self.misfit) / 2)
 
@@ -298,7 +295,7 @@ class _Side:
         return self._members[group]
 
 
-def _judge(old: _Side, new: _Side) -> Floats:
+def _judge(old: _Side, new: _Side) -> Float64:
     """Return how likely the new cells of each group are better than the old ones."""
     gain = new.worth - old.worth
     odds = 10.6 + 1.0 * gain - 11.0 * old.filled  # fewer cells

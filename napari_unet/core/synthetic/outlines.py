@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import regionprops
 
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int32]
+from napari_unet.core.base.arrays import Float64, Labels
+
 Window = tuple[slice, slice]
-Grid = tuple[Floats, Floats]
+Grid = tuple[Float64, Float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Outline:
         high = [int(np.clip(c + reach + 1, 0, n)) for c, n in zip(self.centre, shape, strict=True)]
         return slice(low[0], high[0]), slice(low[1], high[1])
 
-    def local(self, rows: Floats, columns: Floats) -> tuple[Floats, Floats, Floats]:
+    def local(self, rows: Float64, columns: Float64) -> tuple[Float64, Float64, Float64]:
         """Coordinates in which the ellipse is the unit circle, and depth: 0 at the centre, 1 on the curve."""
         y, x = rows - self.centre[0], columns - self.centre[1]
         cosine, sine = np.cos(self.angle), np.sin(self.angle)
@@ -137,7 +136,7 @@ def divide(living: Mapping[int, Outline], mother: int, daughters: tuple[int, int
 def wander(
     rng: np.random.Generator,
     living: Mapping[int, Outline],
-    velocity: Mapping[int, Floats],
+    velocity: Mapping[int, Float64],
     field: tuple[int, int],
 ) -> dict[int, Outline]:
     """One step of a persistent random walk in which nuclei push each other apart and stay in the field."""

@@ -16,10 +16,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.measure import regionprops
 
+from napari_unet.core.base.arrays import Float64, Labels
 from napari_unet.core.synthetic.outlines import (
-    Floats,
     Grid,
-    Labels,
     Outline,
     anywhere,
     divide,
@@ -110,7 +109,7 @@ def render_stack(
     grid = grid + [0.08 * radius * _noise(rng, shape, (2.5, 5.0, 5.0)) for _ in range(3)]
     nearest, labels = np.ones(shape), np.zeros(shape, np.int32)
     signal, texture = np.zeros(shape), _noise(rng, shape, (0.9, 1.8, 1.8))
-    placed: list[tuple[Floats, float]] = []
+    placed: list[tuple[Float64, float]] = []
     for _ in range(objects * 40):
         size, centre = radius * rng.uniform(0.75, 1.2), rng.uniform(0, 1, 3) * shape * spacing
         if len(placed) == objects or any(np.linalg.norm(centre - c) < 0.8 * (size + s) for c, s in placed):
@@ -192,18 +191,18 @@ def _pieces(owner: NDArray[np.int64]) -> Labels:
     return labels
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: tuple[float, ...]) -> Floats:
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: tuple[float, ...]) -> Float64:
     """Smooth random field with zero mean and unit variance."""
     field = ndimage.gaussian_filter(rng.normal(size=shape), sigma, mode="wrap")
     return np.asarray((field - field.mean()) / field.std())
 
 
-def _dome(depth: Floats) -> Floats:
+def _dome(depth: Float64) -> Float64:
     """Thickness of a flattened body: 1 inside, falling steeply to 0 at the outline."""
     return np.asarray((1 - depth**2).clip(0, None) ** 0.4)
 
 
-def _glow(rng: np.random.Generator, outlines: Iterable[Outline], grid: Grid) -> Floats:
+def _glow(rng: np.random.Generator, outlines: Iterable[Outline], grid: Grid) -> Float64:
     """Sum of the light of fluorescent nuclei: grainy chromatin, dark nucleoli, each as bright as it is."""
     shape = (grid[0].shape[0], grid[0].shape[1])
     light = np.zeros(shape)
@@ -220,7 +219,7 @@ def _glow(rng: np.random.Generator, outlines: Iterable[Outline], grid: Grid) -> 
     return light
 
 
-def _cell_phase(rng: np.random.Generator, v: Floats, u: Floats, depth: Floats, grains: Floats) -> Floats:
+def _cell_phase(rng: np.random.Generator, v: Float64, u: Float64, depth: Float64, grains: Float64) -> Float64:
     """Phase shift of one cell: body, denser rim, nucleus with nucleoli, granules around the nucleus."""
     body = (1 - depth**2).clip(0, None) ** 0.4 * rng.lognormal(0, 0.25)
     y, x = rng.uniform(-0.2, 0.2, 2)
@@ -235,8 +234,8 @@ def _cell_phase(rng: np.random.Generator, v: Floats, u: Floats, depth: Floats, g
 
 
 def _profiles(
-    rng: np.random.Generator, shape: tuple[int, int], objects: int, points: Floats
-) -> tuple[NDArray[np.int64], Floats]:
+    rng: np.random.Generator, shape: tuple[int, int], objects: int, points: Float64
+) -> tuple[NDArray[np.int64], Float64]:
     """Who owns each point (from 1), and how far it is, in pixels, from the seam with the next profile.
 
     A profile is the union of a few neighbouring Voronoi cells: this gives the winding shapes and the mix of
@@ -257,7 +256,7 @@ def _profiles(
 
 
 def _add_organelles(
-    rng: np.random.Generator, image: Floats, profile: NDArray[np.bool_], scale: float
+    rng: np.random.Generator, image: Float64, profile: NDArray[np.bool_], scale: float
 ) -> None:
     """Draw mitochondria and vesicles, in place, where the profile has room for them."""
     room = ndimage.distance_transform_edt(np.pad(profile, 1))[1:-1, 1:-1]
@@ -282,25 +281,25 @@ def _add_organelles(
         image[window] -= 0.25 * np.exp(-((away - 2.6) ** 2))
 
 
-def _through_lens(signal: Floats, sigma: float) -> Floats:
+def _through_lens(signal: Float64, sigma: float) -> Float64:
     """In-focus blur plus the wide skirt of light from above and below the plane of focus."""
     skirt = ndimage.gaussian_filter(signal, 14 * sigma)
     return np.asarray(ndimage.gaussian_filter(signal, sigma) + 0.22 * skirt)
 
 
-def _illumination(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _illumination(rng: np.random.Generator, shape: tuple[int, int]) -> Float64:
     """Light over the field: about 1 at a place off the centre, about half of it in the far corner."""
     rows, columns = np.indices(shape) / np.reshape(shape, (2, 1, 1))
     y, x = rng.uniform(0.3, 0.7, 2)
     return np.asarray(1.0 / (1.0 + 1.1 * ((rows - y) ** 2 + (columns - x) ** 2)))
 
 
-def _photograph(rng: np.random.Generator, signal: Floats) -> NDArray[np.uint16]:
+def _photograph(rng: np.random.Generator, signal: Float64) -> NDArray[np.uint16]:
     """A scientific camera: shot noise on signal and background, read noise, an offset of 100."""
     photons = rng.poisson(28.0 + 230.0 * signal)
     counts = 100.0 + 2.2 * photons + rng.normal(0, 5.0, signal.shape)
     return np.rint(counts).clip(0, 65535).astype(np.uint16)
 
 
-def _to_uint8(image: Floats) -> NDArray[np.uint8]:
+def _to_uint8(image: Float64) -> NDArray[np.uint8]:
     return np.rint(255 * image).clip(0, 255).astype(np.uint8)

@@ -10,10 +10,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.params import TrainParams
 from napari_unet.core.cells.metrics import Scores, evaluate
-from napari_unet.core.cells.targets import Labels
 from napari_unet.core.learning.sampling import Sampler, TrainingImage
 from napari_unet.nn.backend import fast_policy, keras
 from napari_unet.nn.learn.thresholds import calibrate

@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.params import FineTuneParams
 from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.image.scale import measure_object_size
@@ -16,7 +17,6 @@ from napari_unet.core.learning.holdout import score_reviewed, split_corrections
 from napari_unet.nn.learn.child import Piece
 from napari_unet.nn.model import Model
 
-Labels = NDArray[np.int32]
 OnTile = Callable[[int, int], None]
 
 _MOST_IMAGES = 12

@@ -10,9 +10,9 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
-from napari_unet.core.base.arrays import Box
+from napari_unet.core.base.arrays import Box, Index
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Index, PlaneGrid
+from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.queue import Place
 from napari_unet.io.calibration import MICROMETRES
 from napari_unet.session.image import OpenImage

@@ -10,10 +10,9 @@ from qtpy.QtCore import QObject, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen, QWheelEvent
 from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.core.base.arrays import Box
+from napari_unet.core.base.arrays import Box, Index
 from napari_unet.core.cells.changes import Fate, find_changes
 from napari_unet.core.cells.polygons import Polygon, trace_polygons
-from napari_unet.core.image.axes import Index
 from napari_unet.session.image import OpenImage
 from napari_unet.session.session import Session
 from napari_unet.session.source import read_plane

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_unet.core.image.blocks import Components, grow_box, plan_blocks, slices, within
+from napari_unet.core.base.arrays import slices
+from napari_unet.core.image.blocks import Components, grow_box, plan_blocks, within
 
 sizes = st.integers(1, 60)
 

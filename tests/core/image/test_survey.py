@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from napari_unet.core.base.arrays import slices
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image import normalise, survey
-from napari_unet.core.image.blocks import slices
 from napari_unet.core.image.survey import survey_plane
 
 

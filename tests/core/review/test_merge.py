@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from skimage.measure import label
 
-from napari_unet.core.image.blocks import grow_box, slices, within
+from napari_unet.core.base.arrays import slices
+from napari_unet.core.image.blocks import grow_box, within
 from napari_unet.core.review.merge import find_reaching, frame, insert_cells, merge_box
 from napari_unet.core.review.review import Review
 
