@@ -1,33 +1,12 @@
-"""Segment, correct and fine-tune microscopy images with a U-Net, inside napari or without a window."""
+"""Segment, correct and fine-tune microscopy images with a U-Net, inside napari or without a window.
 
-from importlib import import_module
+The public names are listed in ``__init__.pyi`` and described in docs/python.md. Each is imported when it is
+first used, so that importing the package stays quick.
+"""
+
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from napari_unet.jobs.segment import evaluate, fine_tune, segment
-    from napari_unet.models.registry import list_models, load_model
-    from napari_unet.nn.unet import build_unet
+import lazy_loader
 
-__all__ = ["build_unet", "evaluate", "fine_tune", "list_models", "load_model", "segment"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = version("napari-unet")
-
-_HOMES = {
-    "build_unet": "napari_unet.nn.unet",
-    "evaluate": "napari_unet.jobs.segment",
-    "fine_tune": "napari_unet.jobs.segment",
-    "list_models": "napari_unet.models.registry",
-    "load_model": "napari_unet.models.registry",
-    "segment": "napari_unet.jobs.segment",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the package stays quick."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
