@@ -1,4 +1,4 @@
-"""Segment an image bigger than memory, from disk to disk: `python segment_large_image.py IMAGE.zarr LABELS.zarr`.
+"""Segment an image bigger than memory: `python segment_large_image.py IMAGE.zarr LABELS.zarr`.
 
 IMAGE.zarr is a zarr array (Y, X), or anything else with a shape, a dtype and slices. LABELS.zarr becomes an
 OME-Zarr label image.

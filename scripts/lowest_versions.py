@@ -1,7 +1,6 @@
-"""Print the lowest versions that pyproject.toml declares, as constraints for pip.
+"""Print the lowest versions that pyproject.toml declares for users, as constraints for pip.
 
-`python scripts/lowest_versions.py > lowest.txt`, then `pip install -c lowest.txt ".[all]"`: what is not
-declared truly cannot be installed like that, or fails the tests.
+Not those of the extras `test`, on which nobody's work depends, and `bio`, which is for users to choose.
 """
 
 import tomllib
@@ -11,9 +10,22 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-FOR_DEVELOPERS = {"bio", "test"}
-"""Extras whose lowest versions are not tested: nobody's work depends on old test tools; bio is optional."""
 
 
-def list_lowest(project: dict[str, object]) -> Iterator[str]:
-    """Yield `name==version` for each lower bound of what users install."""
+def list_lowest(lines: list[str]) -> Iterator[str]:
+    """Yield `name==version` for every requirement with a lower bound."""
+    for requirement in map(Requirement, lines):
+        for bound in requirement.specifier:
+            if bound.operator == ">=":
+                yield f"{requirement.name}=={bound.version}"
+
+
+def main() -> None:
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["cluster"], *extras["zarr"]]
+    print("\n".join(sorted(set(list_lowest(lines)))))
+
+
+if __name__ == "__main__":
+    main()

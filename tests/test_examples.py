@@ -41,9 +41,7 @@ def test_a_folder_is_segmented_and_a_bad_file_is_named(tmp_path: Path) -> None:
 
 def test_a_model_is_fine_tuned_and_saved(tmp_path: Path) -> None:
     output = tmp_path / "mine.keras"
-    printed = run(
-        "fine_tune_model.py", SAMPLES / "nuclei.tif", SAMPLES / "nuclei_labels.tif", output, "15"
-    )
+    printed = run("fine_tune_model.py", SAMPLES / "nuclei.tif", SAMPLES / "nuclei_labels.tif", output, "15")
     assert "AP at IoU 0.5 on held-out cells" in printed
     assert output.is_file() == (f"Saved {output}" in printed)
 
