@@ -1,4 +1,4 @@
-"""Fine-tune on one corrected image: `python fine_tune_model.py IMAGE LABELS MODEL.keras [SECONDS]`.
+"""Fine-tune on one corrected image: `python fine_tune_model.py IMAGE LABELS MODEL.keras [SECONDS]`."""
 
 import sys
 from pathlib import Path
