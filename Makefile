@@ -1,6 +1,6 @@
 # make run and make test need nothing but Python 3.11-3.13: both set themselves up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-training lint format wheel benchmark-gates benchmark-auto benchmark-adaptation benchmark-queue benchmark-effort benchmark-grow benchmark-batch benchmark-large benchmark-scale bench clean
+.PHONY: help setup run test test-training test-lowest lint format wheel benchmark-gates benchmark-auto benchmark-adaptation benchmark-queue benchmark-effort benchmark-grow benchmark-batch benchmark-large benchmark-scale bench clean
 
 python := .venv/bin/python
 
@@ -8,6 +8,7 @@ help:
 	@echo "make run     open napari with the plugin (without a display: a scripted run under Xvfb)"
 	@echo "make test    lint, types, import contracts and the whole test suite"
 	@echo "make test-training DATA=...  a network from scratch against Otsu's threshold, on the images in DATA"
+	@echo "make test-lowest  a quick selection of tests with the lowest versions that pyproject.toml declares"
 	@echo "make lint    lint, types and import contracts only"
 	@echo "make format  format the code"
 	@echo "make wheel   build the wheel into dist/"
@@ -38,6 +39,10 @@ test: setup
 # Real images are not part of this repository: make test-training DATA=FOLDER
 test-training: setup
 	$(python) -m pytest tests/test_from_scratch.py --data "$(DATA)" $(ARGS)
+
+# In an environment of its own; the oldest Python has wheels for all of them.
+test-lowest: setup
+	@bash scripts/test_lowest.sh $(ARGS)
 
 lint: setup
 	$(python) -m pytest tests/test_contracts.py

@@ -1,0 +1,37 @@
+from .core.base.card import ModelCard
+from .core.base.errors import InputError
+from .core.base.params import InstanceParams, NetworkParams
+from .core.base.progress import Cancelled, Progress
+from .core.cells.metrics import Scores, evaluate
+from .io.labels import read_labels
+from .jobs.fine_tune import fine_tune
+from .jobs.segment import segment
+from .models.exchange import export_package, import_package
+from .models.registry import list_models, load_model
+from .nn.learn.fine_tune import FineTuneResult
+from .nn.model import Model, Prediction
+from .nn.unet import build_unet
+
+__all__ = [
+    "Cancelled",
+    "FineTuneResult",
+    "InputError",
+    "InstanceParams",
+    "Model",
+    "ModelCard",
+    "NetworkParams",
+    "Prediction",
+    "Progress",
+    "Scores",
+    "build_unet",
+    "evaluate",
+    "export_package",
+    "fine_tune",
+    "import_package",
+    "list_models",
+    "load_model",
+    "read_labels",
+    "segment",
+]
+
+__version__: str
