@@ -1,5 +1,5 @@
 from .core.base.card import ModelCard
-from .core.base.errors import InputError
+from .core.base.errors import DoubtfulError, InputError
 from .core.base.params import InstanceParams, NetworkParams
 from .core.base.progress import Cancelled, Progress
 from .core.cells.metrics import Scores, evaluate
@@ -14,6 +14,7 @@ from .nn.unet import build_unet
 
 __all__ = [
     "Cancelled",
+    "DoubtfulError",
     "FineTuneResult",
     "InputError",
     "InstanceParams",

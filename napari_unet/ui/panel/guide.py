@@ -27,7 +27,10 @@ def explain_no_learning(image: OpenImage | None) -> str:
     return ""
 
 
-def find_next_step(session: Session, image: OpenImage | None, *, has_layer: bool) -> tuple[str, str]:
+# One return for each state of the work.
+def find_next_step(  # noqa: PLR0911
+    session: Session, image: OpenImage | None, *, has_layer: bool
+) -> tuple[str, str]:
     """Return what the user should do next, and the object name of the button for it, empty for none."""
     if session.run is not None:
         return "", ""
