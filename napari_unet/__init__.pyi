@@ -1,9 +1,10 @@
 from .core.base.card import ModelCard
 from .core.base.errors import DoubtfulError, InputError
-from .core.base.params import InstanceParams, NetworkParams
+from .core.base.params import FineTuneParams, InstanceParams, NetworkParams
 from .core.base.progress import Cancelled, Progress
 from .core.cells.metrics import Scores, evaluate
-from .io.labels import read_labels
+from .core.learning.holdout import Verdict
+from .io.labels import LabelFile, read_labels
 from .jobs.fine_tune import fine_tune
 from .jobs.segment import segment
 from .models.exchange import export_package, import_package
@@ -15,15 +16,18 @@ from .nn.unet import build_unet
 __all__ = [
     "Cancelled",
     "DoubtfulError",
+    "FineTuneParams",
     "FineTuneResult",
     "InputError",
     "InstanceParams",
+    "LabelFile",
     "Model",
     "ModelCard",
     "NetworkParams",
     "Prediction",
     "Progress",
     "Scores",
+    "Verdict",
     "build_unet",
     "evaluate",
     "export_package",
