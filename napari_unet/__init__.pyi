@@ -1,6 +1,6 @@
 from .core.base.card import ModelCard
 from .core.base.errors import DoubtfulError, InputError
-from .core.base.params import FineTuneParams, InstanceParams, NetworkParams
+from .core.base.params import AugmentParams, FineTuneParams, InstanceParams, NetworkParams
 from .core.base.progress import Cancelled, Progress
 from .core.cells.metrics import Scores, evaluate
 from .core.learning.holdout import Verdict
@@ -14,6 +14,7 @@ from .nn.model import Model, Prediction
 from .nn.unet import build_unet
 
 __all__ = [
+    "AugmentParams",
     "Cancelled",
     "DoubtfulError",
     "FineTuneParams",
