@@ -147,9 +147,7 @@ def tabulate(change: Change) -> dict[str, str]:
         "False cells": format_gain(change, lambda scores: scores.false),
         "Split cells": format_gain(change, lambda scores: scores.split),
         "Merged cells": format_gain(change, lambda scores: scores.merged),
-        "Images the parent knows (AP)": UNKNOWN
-        if change.known is None
-        else "{:.2f} → {:.2f}".format(*change.known),
+        "On images the parent knows (AP)": _format_known(change.known),
     }
 
 

@@ -252,9 +252,8 @@ def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp
     prepared = JOBS["prepare"]({"model": str(tiny_model)}, ignore, go_on)
     assert prepared == {}
     known = JOBS["examine"]({"parent": str(tiny_model), "child": str(output)}, ignore, go_on)
-    told = {"before": known["known_before"], "after": known["known_after"]}
-    assert all(0 <= score <= 1 for score in told.values())
-    assert napari_unet.load_model(output).card.scores["known"] == told
+    assert known == {"known_before": None, "known_after": None}  # it finds what is bright, no nuclei
+    assert "known" not in napari_unet.load_model(output).card.scores
     assert [p.values["step"] for p in reports if "loss" in p.values] == [1, 2, 3]
     assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
 

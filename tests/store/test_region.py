@@ -362,9 +362,10 @@ def test_corrections_of_a_region_teach_in_a_later_session(
     review.marked[5:50, 5:50] = True
     image.begin(review, "nuclei")
     image.writer.close()
+    taught = {image.record.info.hash}  # it taught the model before, so that it teaches again
     other = opened(scene[:50, :50].copy(), id="2", pixel_size=0.25)
     other.review = Review.of(np.zeros((50, 50), np.int32))
-    request = gather_corrections(project, other, [other], None).request
+    request = gather_corrections(project, other, [other], None, taught=taught).request
     np.testing.assert_array_equal(request["images"][0], pixels)
     assert request["reviewed"][0].sum() == 45 * 45
 

@@ -23,7 +23,7 @@ CORRECTED = slice(0, 5 * PITCH)
 """The columns that the user looks at; the others are only ever seen by the network."""
 UNSEEN = slice(CORRECTED.stop, None)
 PATIENCE = 300
-STEPS = 150
+STEPS = 300
 
 
 @pytest.fixture
