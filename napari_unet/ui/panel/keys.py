@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtWidgets import QPushButton, QWidget
@@ -20,8 +20,7 @@ KEYS = {
 def bind_keys(viewer: Any, panel: QWidget) -> None:
     """Let the keys press the panel's buttons."""
     for key, name in KEYS.items():
-        button = panel.findChild(QPushButton, name)
-        viewer.bind_key(key, partial(_press, button), overwrite=True)
+        viewer.bind_key(key, _pressing(panel.findChild(QPushButton, name)), overwrite=True)
 
 
 def unbind_keys(viewer: Any) -> None:
@@ -30,5 +29,8 @@ def unbind_keys(viewer: Any) -> None:
         viewer.bind_key(key, None)
 
 
-def _press(button: QPushButton, _viewer: Any) -> None:
-    button.click()
+def _pressing(button: QPushButton) -> Callable[[Any], None]:
+    def press(_viewer: Any) -> None:
+        button.click()
+
+    return press

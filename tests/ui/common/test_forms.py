@@ -22,7 +22,7 @@ from napari_unet.ui.common.forms import Form
 
 PLAIN = {
     TrainParams: [name for name in TrainParams.model_fields if name != "augment"],
-    FineTuneParams: [name for name in FineTuneParams.model_fields if name != "augment"],
+    FineTuneParams: [n for n in FineTuneParams.model_fields if n not in ("augment", "cell_sizes")],
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
 
 from napari_unet.ui.panel import panel as panel_module
+from napari_unet.ui.panel.keys import KEYS
 from napari_unet.worker.worker import Worker
 
 NAMES = (
@@ -84,7 +85,7 @@ def test_the_keys_are_free_again_when_the_panel_is_gone(window, qtbot):
 
 
 def _fewer_keys(viewer, bound):
-    return len(viewer.keymap) == len(bound) - len(panel_module.KEYS)
+    return len(viewer.keymap) == len(bound) - len(KEYS)
 
 
 def _horizontal():
