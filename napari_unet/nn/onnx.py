@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,9 @@ def encode_onnx(network: keras.Model, tiles: npt.NDArray[np.float32]) -> tuple[b
     expected = np.asarray(network(tiles))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        with contextlib.redirect_stdout(io.StringIO()):  # Keras says where it has written it
+        # Keras says where it has written it, and asks NumPy for a name that is to mean something else.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
             network.export(path, format="onnx", verbose=False)
         content = path.read_bytes()
     found = _run(onnxruntime, content, tiles)

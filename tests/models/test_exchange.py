@@ -132,8 +132,11 @@ def test_unpadded_networks_have_no_package(tmp_path):
 
 
 def test_the_command_line_writes_packages(model, tmp_path):
-    pytest.importorskip("tf2onnx")
-    main(["models", "export", str(model), str(tmp_path / "mine.zip"), "--license", "MIT", "--author", "Me"])
+    with pytest.raises(SystemExit) as ended:
+        main(
+            ["models", "export", str(model), str(tmp_path / "mine.zip"), "--license", "MIT", "--author", "Me"]
+        )
+    assert ended.value.code == 0
     assert yaml.safe_load(read_parts(tmp_path / "mine.zip")["rdf.yaml"])["license"] == "MIT"
 
 
@@ -141,8 +144,8 @@ def test_the_command_line_writes_packages(model, tmp_path):
 
 
 def test_onnx_computes_the_same_at_any_size(model, tmp_path):
-    pytest.importorskip("tf2onnx")
-    onnxruntime = pytest.importorskip("onnxruntime")
+    import onnxruntime
+
     path = export_onnx(model, tmp_path / "mine.onnx")
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     network, _ = load_network(model)
@@ -153,7 +156,6 @@ def test_onnx_computes_the_same_at_any_size(model, tmp_path):
 
 
 def test_a_package_holds_onnx_too(model, tmp_path):
-    pytest.importorskip("tf2onnx")
     parts = read_parts(export_package(model, tmp_path / "mine.zip"))
     said = yaml.safe_load(parts["rdf.yaml"])["weights"]["onnx"]
     assert (said["source"], said["parent"]) == ("model.onnx", "keras_v3")
