@@ -23,7 +23,7 @@ result = napari_unet.fine_tune("nuclei", [image], [labels], seconds=seconds, pro
 
 if result.before and result.after:
     print(f"AP at IoU 0.5 on held-out cells: {result.before.ap50:.2f} -> {result.after.ap50:.2f}")
-print(result.reason)
+print(f"Compared with the old model: {result.verdict.value}.")
 if result.accepted:
     result.model.save(output)
     print(f"Saved {output}")
