@@ -24,8 +24,11 @@ class ScrollColumn(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Return the least size, with room for the scroll bar whether it is there or not."""
-        width = self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
-        return QSize(width, super().minimumSizeHint().height())
+        bar = self.verticalScrollBar()
+        # Where the bar is shown, a style may leave a gap beside it.
+        room = self.width() - self.viewport().width() if bar.isVisible() else 0
+        room = max(room, bar.sizeHint().width())
+        return QSize(self.widget().minimumSizeHint().width() + room, super().minimumSizeHint().height())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
         """Ask for more room where the widget has become wider."""
