@@ -255,6 +255,13 @@ def test_a_cut_off_photo_is_refused(tmp_path: Path, name: str) -> None:
         read_image(path)
 
 
+@pytest.mark.parametrize("compression", ["lzw", "packbits", "zstd", "lzma", "deflate"])
+def test_compressed_tiffs_are_read(tmp_path: Path, compression: str) -> None:
+    data = ramp(40, 50)
+    tifffile.imwrite(tmp_path / "a.tif", data, compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, data)
+
+
 def test_missing_decoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
