@@ -18,12 +18,11 @@ import hypothesis
 import psutil
 import pytest
 
+from .patience import LONGEST_TEST, PATIENCE, TO_END
+
 # A slow machine is no fault of the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
-
-SECONDS_TO_END = 5.0
-"""How long a process may take to end after its test."""
 
 
 def folder_variables(home: Path) -> dict[str, str]:
@@ -80,6 +79,7 @@ session_home = tempfile.TemporaryDirectory(prefix="napari-unet-tests-", ignore_c
 os.environ.update(folder_variables(Path(session_home.name)))
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("PYTEST_TIMEOUT", f"{LONGEST_TEST:.0f}")
 if hasattr(os, "RTLD_DEEPBIND"):
     sys.meta_path.insert(0, TensorFlowApart())
 
@@ -132,7 +132,7 @@ def nothing_left_behind(own_folders: Path) -> Iterator[None]:
     if top_level_widgets() - widgets:
         let_widgets_go()
     left_widgets = top_level_widgets() - widgets
-    _, left_processes = psutil.wait_procs(child_processes() - processes, timeout=SECONDS_TO_END)
+    _, left_processes = psutil.wait_procs(child_processes() - processes, timeout=TO_END)
     lines = [f"widget {widget!r} {widget.objectName()!r}" for widget in left_widgets]
     for process in left_processes:
         lines.append(f"process {process.pid}: {' '.join(process.cmdline())}")
@@ -231,8 +231,8 @@ class Loop:
     def __init__(self) -> None:
         self.calls = queue.SimpleQueue()
 
-    def run_until(self, condition, seconds=60):
-        end = time.monotonic() + seconds
+    def run_until(self, condition):
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, "waited in vain"
             try:

@@ -29,7 +29,7 @@ from napari_unet.jobs.batch import TABLE, Order, plan_batch, run_batch, segment_
 from napari_unet.jobs.batch_task import Settings, Task, hash_image, segment_file
 from napari_unet.jobs.cluster import check_versions, join_cluster, plan_threads, start_cluster
 
-SECONDS_TO_START = 120.0
+from ..patience import PATIENCE, TO_END
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_a_killed_batch_goes_on_where_it_was(processes, make_images, tiny_model,
     images, output = make_images(60), tmp_path / "out"
     words = ["batch", images, "--output", output, "--model", tiny_model, "--workers", 2]
     batch = subprocess.Popen([sys.executable, "-m", "napari_unet.cli.main", *map(str, words)])
-    deadline = time.monotonic() + SECONDS_TO_START
+    deadline = time.monotonic() + PATIENCE
     while len(list(output.glob("*.json"))) < 3:
         assert batch.poll() is None
         assert time.monotonic() < deadline
@@ -136,7 +136,7 @@ def test_a_killed_batch_goes_on_where_it_was(processes, make_images, tiny_model,
     workers = psutil.Process(batch.pid).children(recursive=True)
     batch.kill()
     batch.wait()
-    psutil.wait_procs(workers, timeout=30)
+    psutil.wait_procs(workers, timeout=TO_END)
     finished = {path.stem: path.stat().st_mtime_ns for path in output.glob("*.json")}
     assert len(finished) < 60
     (output / ".field59.tif.0badc0de.tmp").write_bytes(b"half")
@@ -350,11 +350,11 @@ def test_a_cluster_of_ours_is_closed_to_others(processes):
     host, port = address.removeprefix("tls://").split(":")
     with (
         pytest.raises(ssl.SSLError, match=r"(?i)certificate.required"),
-        socket.create_connection((host, int(port)), timeout=10) as plain,
+        socket.create_connection((host, int(port)), timeout=PATIENCE) as plain,
         careless.wrap_socket(plain) as stranger,
     ):
         stranger.recv(1)
-    with Client(address, security=processes.security, timeout=10, set_as_default=False) as friend:
+    with Client(address, security=processes.security, timeout=PATIENCE, set_as_default=False) as friend:
         assert len(friend.scheduler_info()["workers"]) == 2
 
 

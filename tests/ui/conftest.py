@@ -16,7 +16,7 @@ from napari_unet.core.base.params import NetworkParams
 from napari_unet.store.project import Project
 from napari_unet.worker.worker import Worker
 
-SECONDS = 20
+from ..patience import PATIENCE
 
 
 def write_model(path: Path) -> Path:
@@ -45,7 +45,7 @@ class Window:
     hands: Any
     qtbot: Any
 
-    def wait(self, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         self.qtbot.waitUntil(lambda: bool(condition()), timeout=round(1000 * seconds))
 
     def settle(self) -> None:

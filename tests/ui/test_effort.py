@@ -549,7 +549,6 @@ def bundled_model() -> Path:
     return find_model("nuclei")
 
 
-@pytest.mark.timeout(900)
 def test_suggestions_save_events_where_the_bundled_model_errs(bundled_model, open_window, project):
     for path in project.models_folder.glob("*.keras"):
         path.unlink()
@@ -558,7 +557,7 @@ def test_suggestions_save_events_where_the_bundled_model_errs(bundled_model, ope
     image, truth = blur(render_nuclei((768, 1024), objects=520, seed=SEED), SEED)
     window.add_image(image)
     window.hands.click(window.panel.step1.segment)
-    window.wait(lambda: window.panel.session.run is None and window.panel.image.counts, seconds=300)
+    window.wait(lambda: window.panel.session.run is None and window.panel.image.counts)
     window.settle()
     before, efforts = window.labels.data.copy(), {}
     wrong, seen, taken = len(Errors.find(before, truth)), 0, 0

@@ -17,16 +17,17 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled
 from napari_unet.worker.worker import JobError, JobState, Worker, WorkerCrashed
 
+from ..patience import PATIENCE
+
 HERE = Path(__file__).parent
 SHARED = Path("/dev/shm")
-LONG = 60  # seconds; far more than anything here takes
 
 
 def segments() -> set[str]:
     return {path.name for path in SHARED.glob("unet-*")} if SHARED.exists() else set()
 
 
-def wait_until(condition, timeout=LONG):
+def wait_until(condition, timeout=PATIENCE):
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -51,7 +52,7 @@ class Listener:
         self.ended.set()
 
     def wait(self):
-        assert self.ended.wait(LONG)
+        assert self.ended.wait(PATIENCE)
         return self.endings
 
 
@@ -85,7 +86,7 @@ def steady(tmp_path_factory):
 
 
 def pid_of(worker) -> int:
-    return worker.submit("describe").result(LONG)["pid"]
+    return worker.submit("describe").result(PATIENCE)["pid"]
 
 
 def test_what_is_sent_comes_back(steady):
@@ -100,7 +101,7 @@ def test_what_is_sent_comes_back(steady):
         "scalar": np.array(3.5),
         "nested": [{"mask": np.ones((400, 400), bool)}, ("text", None, 2)],
     }
-    result = steady.submit("echo", **request).result(LONG)
+    result = steady.submit("echo", **request).result(PATIENCE)
     assert list(result) == list(request)
     for name in ("volume", "strided", "fortran", "big_endian", "empty", "scalar"):
         np.testing.assert_array_equal(result[name], request[name])
@@ -116,12 +117,12 @@ def test_request_is_what_it_was_when_submitted(steady):
     labels = np.ones((500, 500), np.int32)
     job = steady.submit("echo", labels=labels)
     labels[:] = 2
-    first.result(LONG)
-    assert (job.result(LONG)["labels"] == 1).all()
+    first.result(PATIENCE)
+    assert (job.result(PATIENCE)["labels"] == 1).all()
 
 
 def test_child_works_in_the_background_and_away_from_the_current_folder(steady, tmp_path, monkeypatch):
-    found = steady.submit("describe").result(LONG)
+    found = steady.submit("describe").result(PATIENCE)
     assert found["pid"] != os.getpid()
     assert "tensorflow" not in found["modules"]
     assert "napari" not in found["modules"]
@@ -133,7 +134,7 @@ def test_child_works_in_the_background_and_away_from_the_current_folder(steady, 
 def test_script_beside_the_user_does_not_stand_in_for_a_module(worker, tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise RuntimeError('not this one')")
     monkeypatch.chdir(tmp_path)
-    assert worker.submit("echo", a=1).result(LONG) == {"a": 1}
+    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
 
 
 def test_progress_is_thinned_but_the_first_and_the_last_arrive(steady):
@@ -162,13 +163,13 @@ def test_jobs_run_in_order_even_when_submitted_from_several_threads(steady):
 
     def submit(thread):
         jobs = [steady.submit("echo", value=(thread, n), pad=np.full(20_000, n)) for n in range(5)]
-        results[thread] = [job.result(LONG) for job in jobs]
+        results[thread] = [job.result(PATIENCE) for job in jobs]
 
     threads = [threading.Thread(target=submit, args=[number]) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(LONG)
+        thread.join(PATIENCE)
     for thread in range(4):
         assert [result["value"] for result in results[thread]] == [(thread, n) for n in range(5)]
         assert all((result["pad"] == result["value"][1]).all() for result in results[thread])
@@ -178,7 +179,7 @@ def test_input_error_reaches_the_user_as_it_is(steady):
     heard = Listener(job := steady.submit("refuse"))
     assert heard.wait() == [("failed", "The image has no pixels: choose another one.", "")]
     with pytest.raises(InputError, match="choose another one"):
-        job.result(LONG)
+        job.result(PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -200,16 +201,16 @@ def test_unexpected_error_gives_a_sentence_and_a_traceback_in_the_log(steady, na
     assert traceback in details
     assert traceback in steady.log.read_text()
     with pytest.raises(JobError) as caught:
-        job.result(LONG)
+        job.result(PATIENCE)
     assert caught.value.traceback == details
-    assert steady.submit("echo", a=1).result(LONG) == {"a": 1}
+    assert steady.submit("echo", a=1).result(PATIENCE) == {"a": 1}
 
 
 def test_module_that_cannot_be_imported_fails_its_jobs(log):
     worker = Worker("no_such_module", log)
     job = worker.submit("echo")
     with pytest.raises(JobError, match="no_such_module"):
-        job.result(LONG)
+        job.result(PATIENCE)
     worker.stop()
 
 
@@ -223,11 +224,11 @@ def test_cancel_stops_a_job_that_listens_and_keeps_the_child(worker):
     job = worker.submit("wait_for_cancel", image=np.zeros((500, 500)))
     heard = Listener(job)
     wait_until(lambda: heard.progress)
-    job.cancel(grace=LONG)
+    job.cancel(grace=PATIENCE)
     assert heard.wait() == [("cancelled",)]
     assert job.state is JobState.CANCELLED
     with pytest.raises(Cancelled):
-        job.result(LONG)
+        job.result(PATIENCE)
     job.cancel()
     assert job.state is JobState.CANCELLED
     assert pid_of(worker) == pid
@@ -242,7 +243,7 @@ def test_cancel_kills_a_job_that_does_not_listen_and_the_next_one_runs(worker, n
     wait_until(lambda: heard.progress)
     job.cancel(grace=0.1)
     assert heard.wait() == [("cancelled",)]
-    assert after.result(LONG)["pid"] != pid
+    assert after.result(PATIENCE)["pid"] != pid
     assert not psutil.pid_exists(pid)
 
 
@@ -254,18 +255,18 @@ def test_job_that_has_not_begun_is_cancelled_without_the_child(worker):
     assert heard.endings == [("cancelled",)]
     running.cancel()
     with pytest.raises(Cancelled):
-        running.result(LONG)
+        running.result(PATIENCE)
 
 
 def test_cancel_while_the_child_is_starting(worker):
     job = worker.submit("wait_for_cancel")
-    job.cancel(grace=LONG)
+    job.cancel(grace=PATIENCE)
     with pytest.raises(Cancelled):
-        job.result(LONG)
+        job.result(PATIENCE)
     killed = worker.submit("ignore_cancel")
     worker.stop()
     with pytest.raises(Cancelled):
-        killed.result(LONG)
+        killed.result(PATIENCE)
 
 
 def test_child_that_is_killed_fails_its_job_only(worker):
@@ -283,18 +284,18 @@ def test_child_that_is_killed_fails_its_job_only(worker):
             "memory). Your work is safe; press the button again."
         )
     with pytest.raises(WorkerCrashed):
-        job.result(LONG)
-    assert (waiting.result(LONG)["image"] == 3).all()
+        job.result(PATIENCE)
+    assert (waiting.result(PATIENCE)["image"] == 3).all()
     assert pid_of(worker) != pid
 
 
 @pytest.mark.parametrize(("name", "reason"), [("crash", "exit code 3"), ("fault", "signal 11|exit code")])
 def test_child_that_crashes_says_how(worker, name, reason):
     with pytest.raises(WorkerCrashed, match=reason) as caught:
-        worker.submit(name).result(LONG)
+        worker.submit(name).result(PATIENCE)
     if name == "fault":
         assert "sample_jobs.py" in caught.value.traceback
-    assert worker.submit("echo", a=1).result(LONG) == {"a": 1}
+    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a segment ends with its last handle")
@@ -306,7 +307,7 @@ def test_child_killed_at_any_moment_of_sending_a_result_leaves_nothing(worker):
         time.sleep(rng.uniform(0, 0.1))
         os.kill(pid, signal.SIGKILL)
         with suppress(WorkerCrashed):
-            assert (job.result(LONG) == 7).all()
+            assert (job.result(PATIENCE) == 7).all()
         wait_until(lambda: not worker.alive)
 
 
@@ -314,7 +315,7 @@ def test_killed_while_idle_goes_unnoticed(worker):
     pid = pid_of(worker)
     psutil.Process(pid).kill()
     wait_until(lambda: not worker.alive)
-    assert worker.submit("echo", a=1).result(LONG) == {"a": 1}
+    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
 
 
 def test_stop_ends_everything_and_submit_starts_again(worker):
@@ -327,20 +328,20 @@ def test_stop_ends_everything_and_submit_starts_again(worker):
     assert not psutil.pid_exists(pid)
     assert heard.wait() == [("cancelled",)]
     with pytest.raises(Cancelled):
-        waiting.result(LONG)
+        waiting.result(PATIENCE)
     worker.stop()
-    assert worker.submit("echo", a=1).result(LONG) == {"a": 1}
+    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
 
 
 def test_two_workers_side_by_side(worker, log):
     other = Worker("sample_jobs", log, paths=[HERE])
     blocked = worker.submit("wait_for_cancel")
-    assert other.submit("echo", a=1).result(LONG) == {"a": 1}
+    assert other.submit("echo", a=1).result(PATIENCE) == {"a": 1}
     other.stop()
     assert blocked.state is JobState.RUNNING
     blocked.cancel()
     with pytest.raises(Cancelled):
-        blocked.result(LONG)
+        blocked.result(PATIENCE)
 
 
 def test_start_makes_ready(worker):
@@ -349,12 +350,12 @@ def test_start_makes_ready(worker):
     worker.start()
     assert worker.alive
     worker.start()
-    assert ready.wait(LONG)
+    assert ready.wait(PATIENCE)
 
 
 def test_end_of_a_job_that_has_ended_is_told_to_who_comes_late(steady):
     job = steady.submit("echo", a=1)
-    job.result(LONG)
+    job.result(PATIENCE)
     assert Listener(job).endings == [("done", {"a": 1})]
 
 
@@ -371,8 +372,8 @@ def test_latest_progress_is_told_to_who_comes_late(steady):
 def test_listener_that_fails_does_not_stop_the_worker(steady):
     job = steady.submit("count", steps=1)
     job.connect(done=lambda value: 1 / 0)
-    job.result(LONG)
-    assert steady.submit("echo", a=1).result(LONG) == {"a": 1}
+    job.result(PATIENCE)
+    assert steady.submit("echo", a=1).result(PATIENCE) == {"a": 1}
 
 
 def test_result_waits_no_longer_than_asked(worker):
@@ -383,7 +384,7 @@ def test_result_waits_no_longer_than_asked(worker):
 
 def test_submit_costs_about_a_copy(steady):
     image = np.ones(64 * 2**20, np.uint8)
-    steady.submit("echo", a=1).result(LONG)
+    steady.submit("echo", a=1).result(PATIENCE)
     copy, submit = [], []
     for _ in range(7):
         begin = time.perf_counter()
@@ -392,7 +393,7 @@ def test_submit_costs_about_a_copy(steady):
         begin = time.perf_counter()
         job = steady.submit("count", steps=0, image=image)
         submit.append(time.perf_counter() - begin)
-        job.result(LONG)
+        job.result(PATIENCE)
     # Shared memory comes in small pages, the other in huge ones: 3 to 5 times a copy where all is quiet.
     assert min(submit) < 20 * min(copy)
 
@@ -400,7 +401,7 @@ def test_submit_costs_about_a_copy(steady):
 def test_log_is_put_aside_when_it_has_grown(worker, log):
     log.parent.mkdir()
     log.write_bytes(b"x" * 2_000_000)
-    worker.submit("echo").result(LONG)
+    worker.submit("echo").result(PATIENCE)
     assert log.stat().st_size < 10_000
     assert log.with_name("worker.log.1").stat().st_size == 2_000_000
 
@@ -408,7 +409,7 @@ def test_log_is_put_aside_when_it_has_grown(worker, log):
 def test_log_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "file").write_text("")
     worker = Worker("sample_jobs", tmp_path / "file" / "worker.log", paths=[HERE])
-    assert worker.submit("echo", a=1).result(LONG) == {"a": 1}
+    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
     worker.stop()
 
 
@@ -436,11 +437,11 @@ def run_parent(log: Path, job: str, seconds: float) -> subprocess.Popen[str]:
 
 def test_child_ends_when_its_parent_is_killed(log):
     before = segments()
-    parent = run_parent(log, "compute", LONG)
+    parent = run_parent(log, "compute", PATIENCE)
     child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
-    _, errors = parent.communicate(timeout=LONG)
-    child.wait(LONG)
+    _, errors = parent.communicate(timeout=PATIENCE)
+    child.wait(PATIENCE)
     assert errors == ""
     wait_until(lambda: segments() <= before)
 
@@ -449,8 +450,8 @@ def test_parent_that_ends_takes_the_child_along_in_silence(log):
     before = segments()
     parent = run_parent(log, "compute", 1)
     child = psutil.Process(int(parent.stdout.readline()))
-    _, errors = parent.communicate(timeout=LONG)
-    child.wait(LONG)
+    _, errors = parent.communicate(timeout=PATIENCE)
+    child.wait(PATIENCE)
     assert parent.returncode == 0
     assert errors == ""
     assert segments() <= before

@@ -16,7 +16,8 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
 from napari_unet.io.files import read_labels, sample_path
 from napari_unet.jobs.batch import TABLE
 
-SECONDS = 120
+from ...patience import PATIENCE, TO_END
+
 MODULES = {"keras", "tensorflow", "distributed"}
 
 
@@ -44,8 +45,8 @@ class Hands:
     def statuses(self):
         return [status for _, status, _ in self.rows]
 
-    def wait(self, condition, seconds=SECONDS):
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=1000 * seconds)
+    def wait(self, condition):
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=round(1000 * PATIENCE))
 
     def find(self, name):
         return self.view.findChild(QPushButton, f"batch_{name}")
@@ -123,6 +124,7 @@ def processes_below(process):
 def test_a_batch_from_the_drop_of_a_folder_to_the_cells(hands, viewer, plate, qtbot):
     here = psutil.Process()
     before = set(processes_below(here))
+    imported = set(sys.modules)
     assert "Add files" in hands.view.run_bar.hint.text()
     assert hands.drop(plate)
     hands.wait(lambda: len(hands.rows) == 3)
@@ -137,7 +139,7 @@ def test_a_batch_from_the_drop_of_a_folder_to_the_cells(hands, viewer, plate, qt
     hands.press("cancel")
     hands.wait(lambda: not hands.view.session.running)
     assert hands.said.startswith("Stopped: 1 of 3 images are finished.")
-    assert psutil.wait_procs(started, timeout=10)[1] == []
+    assert psutil.wait_procs(started, timeout=TO_END)[1] == []
     assert sorted(path.name for path in output.iterdir()) == ["b small.json", "b small.tif", TABLE]
     finished = (output / "b small.json").read_bytes()
 
@@ -164,7 +166,7 @@ def test_a_batch_from_the_drop_of_a_folder_to_the_cells(hands, viewer, plate, qt
     assert hands.said.startswith("a broken.tif is damaged")
     QTest.keyClick(hands.view.files, Qt.Key.Key_Delete)
     assert [name for name, _, _ in hands.rows] == ["b small.tif", "c large.tif"]
-    assert not MODULES & set(sys.modules)
+    assert not MODULES & (set(sys.modules) - imported)
 
 
 def test_how_often_the_network_looks_is_chosen_among_more_options(hands, plate):
@@ -193,7 +195,7 @@ def test_closing_the_window_ends_all_processes(hands, viewer, plate):
     hands.wait(lambda: len(set(processes_below(here)) - before) >= 2)
     started = set(processes_below(here)) - before
     viewer.close()
-    assert psutil.wait_procs(started, timeout=10)[1] == []
+    assert psutil.wait_procs(started, timeout=TO_END)[1] == []
 
 
 def test_what_is_missing_or_cannot_be_meant_is_a_sentence(hands, viewer, plate, tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.params import NetworkParams
 from napari_unet.models.library import hash_model
 
+from ...patience import PATIENCE
+
 HERE = Path(__file__).parents[1]
 OTHERS = {"missed": 3, "false": 2, "split": 1, "merged": 0}
 BASE = {"mean_iou": 0.5, "dice": 0.6, "objects": 9, "matched": 5, **OTHERS}
@@ -288,5 +290,5 @@ def test_the_view_opens_from_the_plugin_menu_without_a_panel(
     source = write_version(tmp_path / "new.keras")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(source), ""))
     QTest.mouseClick(view.import_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "new" in {v.card.name for v in view.versions}, timeout=20000)
+    qtbot.waitUntil(lambda: "new" in {v.card.name for v in view.versions}, timeout=round(1000 * PATIENCE))
     assert (project.models_folder / "new.keras").is_file()

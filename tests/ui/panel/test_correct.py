@@ -12,7 +12,7 @@ def test_a_stroke_is_on_the_disk_at_once(window, cells):
     labels = window.segment()
     window.paint((10, 60), (10, 100))
     assert labels.data[10, 80] == 77
-    window.wait(lambda: window.on_disk().labels[10, 80] == 77, seconds=5)
+    window.wait(lambda: window.on_disk().labels[10, 80] == 77)
     window.settle()
     np.testing.assert_array_equal(window.on_disk().labels, labels.data)
     assert window.panel.step2.counts.text().startswith("1 corrected, 0 accepted of 31 cells")
