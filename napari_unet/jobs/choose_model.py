@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float32, PlaneBox
+from napari_unet.core.base.arrays import Float32
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.fit import LEAST_FIT, measure_fit
 from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.image.blocks import Shape
 from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.sample import choose_detailed, list_windows
 from napari_unet.jobs.lazy_plane import open_plane, plane_shape
 from napari_unet.jobs.model_cache import check_channels, resolve_model
 from napari_unet.models.registry import AUTO, find_models
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 SIDE = 384
 """Side of the sample, px."""
-_PLACES = 3  # along each side of the plane, among which the sample is chosen
 _SHRUNK = 0.88  # the scale of one look, compared with the other
 _MOST_MODELS = 8
 
@@ -124,20 +122,5 @@ def try_model(model: Model, image: Float32, pixel_size: float | None = None) -> 
 
 def _take_sample(image: Any, grid: PlaneGrid, index: tuple[int, ...], channel: Channels) -> Float32:
     source = open_plane(image, grid, index, channel)
-    samples = [normalise(source.read(box)) for box in _list_boxes(plane_shape(grid))]
-    return max(samples, key=_measure_detail)
-
-
-def _list_boxes(shape: Shape) -> list[PlaneBox]:
-    sides = []
-    for size in shape:
-        side = min(size, SIDE)
-        starts = np.unique(np.linspace(0, size - side, _PLACES).round().astype(int))
-        sides.append([(int(start), int(start) + side) for start in starts])
-    return [(rows, columns) for rows in sides[0] for columns in sides[1]]
-
-
-def _measure_detail(image: Float32) -> float:
-    """Return how much there is to be seen: the share of pixels on edges that stand out from noise."""
-    gradient = ndimage.gaussian_gradient_magnitude(image.mean(axis=-1), 2.0)
-    return float(np.mean(gradient > 3 * np.median(gradient)))
+    windows = list_windows(plane_shape(grid), SIDE)
+    return choose_detailed(normalise(source.read(window)) for window in windows)

@@ -6,21 +6,24 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Float32, PlaneBox
+from napari_unet.core.base.arrays import Float32, PlaneBox, slices
 from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import VIEWS, NetworkParams
+from napari_unet.core.cells.fit import measure_agreement
 from napari_unet.core.cells.instances import label_instances
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.image.blocks import Reader, Shape, read_boxes
 from napari_unet.core.image.normalise import normalise
 from napari_unet.core.image.resample import resampled
-from napari_unet.core.image.scale import fit_scale, fits_range, measure_confidence
+from napari_unet.core.image.sample import choose_detailed, list_windows, take_centre
+from napari_unet.core.image.scale import fits_range, measure_confidence
 from napari_unet.core.image.tiling import (
     Tile,
     TilePlan,
@@ -44,8 +47,9 @@ TILE_AREA = 1800**2
 BORDER = 32
 """Mirrored pixels around a plane."""
 _SAME_SCALE = 0.1
-_MOST_RESCALINGS = 2
-_LEAST_AS_SURE = 0.8
+_SAMPLE = 512
+"""Side of the sample in which the scale is sought, px."""
+_FACTORS = (2.0, 1.0, 1 / 2, 1 / 4)
 
 logger = logging.getLogger("napari_unet")
 
@@ -188,47 +192,44 @@ class Model:
     ) -> Prediction:
         """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
 
-        It sees the plane at ``scale``, where that is known.
-        Pixel sizes say at which scale a network has to see the image, or it looks for it. Where they are far
-        apart, the cells that it finds have to be of a size that it has learnt: if they are not, and are when
-        it looks for the scale itself, that result stands.
+        It sees the plane at ``scale``, or else at the one that `find_scale` returns.
         """
-        if scale is not None:
-            return self._predict(image, scale, on_tile)
-        first = self._predict(image, self.card.image_scale(pixel_size), on_tile)
-        return self._check_scale(image, first, pixel_size, on_tile)
+        scale = self.find_scale(image, pixel_size) if scale is None else scale
+        return self._predict(image, scale, on_tile)
 
-    def _check_scale(
-        self, image: Float32, first: Prediction, pixel_size: float | None, on_tile: Callable[[int, int], None]
-    ) -> Prediction:
-        card = self.card
-        if not card.knows_scale(pixel_size):
-            return self._fit_scale(image, first, on_tile)
-        if card.believes(pixel_size) or card.size_range is None or self.knows_size(first):
-            return first
-        found = self._fit_scale(image, self._predict(image, card.scale, on_tile), on_tile)
-        return found if self.knows_size(found) else first
+    def find_scale(self, image: Float32, pixel_size: float | None = None) -> float:
+        """Return the scale at which the network has to see a normalised image (Y, X, C).
 
-    def _fit_scale(
-        self, image: Float32, first: Prediction, on_tile: Callable[[int, int], None]
-    ) -> Prediction:
-        """Return what the network draws at a scale that fits the cells that it found ``first``.
-
-        If those are of a size that it has not learnt, it sees the image again, and the result stands if it is
-        about as sure.
+        Pixel sizes tell, where both are known and less than 3x apart, or where cells of a size that the
+        network has learnt bear them out. Else it looks at a sample of the image enlarged to twice its size,
+        as it is, and shrunk to a half and a quarter. At the right scale it is sure of what it sees, the cells
+        are of a size that it has learnt, and what it draws hardly changes at the next scale.
         """
-        known = self.card.size_range
-        if known is None:
-            return first
-        prediction = first
-        for _ in range(_MOST_RESCALINGS):
-            scale = fit_scale(prediction.labels, prediction.scale, known)
-            if scale is None:
-                break
-            prediction = self._predict(image, scale, on_tile)
-        fits = fit_scale(prediction.labels, prediction.scale, known) is None
-        least = _LEAST_AS_SURE * self._measure_confidence(first)
-        return prediction if fits and self._measure_confidence(prediction) >= least else first
+        card, told = self.card, self.card.image_scale(pixel_size)
+        if card.size_range is None or card.settles_scale(pixel_size):
+            return told
+        windows = list_windows((image.shape[0], image.shape[1]), _SAMPLE)
+        sample = choose_detailed(image[slices(window)] for window in windows)
+        if card.knows_scale(pixel_size) and self.knows_size(self._predict(sample, told)):
+            return told
+        looks = [self._look(sample, factor) for factor in _FACTORS]
+        agreements = [_agree(one, other) for one, other in pairwise(looks)]
+        before, after = [*agreements[:1], *agreements], [*agreements, *agreements[-1:]]
+        marks = [
+            (
+                self.knows_size(look),
+                (first + second) * self._measure_confidence(look),
+                look.scale == card.scale,
+            )
+            for look, first, second in zip(looks, before, after, strict=True)
+        ]
+        best = max(range(len(looks)), key=marks.__getitem__)
+        return told if card.knows_scale(pixel_size) and not marks[best][0] else looks[best].scale
+
+    def _look(self, sample: Float32, factor: float) -> Prediction:
+        """Return what the network draws in the sample; in the middle of it, where that is enlarged."""
+        shape = (round(sample.shape[0] / max(factor, 1)), round(sample.shape[1] / max(factor, 1)))
+        return self._predict(take_centre(sample, shape), self.card.scale * factor)
 
     def question_pixels(self, prediction: Prediction, pixel_size: float | None) -> str:
         """Return a sentence that ``pixel_size`` (um, or None) is not borne out by the cells; else none."""
@@ -244,7 +245,12 @@ class Model:
         outputs = self.card.outputs
         return measure_confidence(prediction.maps[..., outputs.index("foreground")])
 
-    def _predict(self, image: Float32, scale: float, on_tile: Callable[[int, int], None]) -> Prediction:
+    def _predict(
+        self,
+        image: Float32,
+        scale: float,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Prediction:
         maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
         return Prediction(maps, self.label(maps, scale), scale)
 
@@ -274,6 +280,13 @@ def plan_network_tiles(network: NetworkParams, shape: Shape) -> TilePlan:
     halo = (92, 96) if valid else context(network)
     border = max(halo) if valid else BORDER
     return plan_tiles(shape, area=TILE_AREA, halo=halo, multiple=network.step, border=border)
+
+
+def _agree(one: Prediction, other: Prediction) -> float:
+    """Return how much two predictions draw the same cells, 0 to 1, in the middle that both show."""
+    shape = min(one.labels.shape, other.labels.shape)
+    left, right = (take_centre(each.labels, (shape[0], shape[1])) for each in (one, other))
+    return measure_agreement(left, right)
 
 
 def _turn(plane: Float32, number: int) -> Float32:

@@ -24,7 +24,7 @@ def measure_fit(image: Float32, labels: Labels, again: Sequence[Labels]) -> floa
     outlines lie on edges, and if they are many: a few large blobs are easily stable.
     """
     cells = np.count_nonzero(np.bincount(labels.ravel())[1:])
-    stable = np.mean([_agree(other, labels) for other in again])
+    stable = np.mean([measure_agreement(other, labels) for other in again])
     return float(stable * max(measure_edges(image, labels), 0) * np.log1p(cells))
 
 
@@ -43,5 +43,6 @@ def measure_edges(image: Float32, labels: Labels) -> float:
     return float(nearest[outlines].mean() - nearest.mean())
 
 
-def _agree(one: Labels, other: Labels) -> float:
+def measure_agreement(one: Labels, other: Labels) -> float:
+    """Return how much two label images (Y, X) show the same cells: mean AP, 0 to 1; 0 where one is empty."""
     return evaluate(one, other).mean_ap if one.any() and other.any() else 0.0

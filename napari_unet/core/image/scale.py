@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.params import MOST_ENLARGED, MOST_SHRUNK
 
 Range = tuple[float, float]
 
@@ -50,23 +49,6 @@ def measure_size_range(labels: Sequence[Labels], scales: Sequence[float] | None 
         return None
     low, high = np.percentile(sizes, [5, 95])
     return float(low / _TOLERANCE), float(high * _TOLERANCE)
-
-
-def fit_scale(labels: Labels, scale: float, known: Range) -> float | None:
-    """Return a better scale than ``scale``, at which a network drew ``labels`` (Y, X); None if it was right.
-
-    It was where the cells, as the network saw them, are as large as those it has learnt, ``known``, px; else
-    the new scale puts them in the middle of those.
-    """
-    size = measure_typical_size(labels)
-    if size is None or known[0] <= size * scale <= known[1]:
-        return None
-    return fit_size(size, known)
-
-
-def fit_size(size: float, known: Range) -> float:
-    """Return the scale at which cells of ``size`` px are in the middle of those learnt, ``known``, px."""
-    return float(np.clip(np.sqrt(known[0] * known[1]) / size, MOST_SHRUNK, MOST_ENLARGED))
 
 
 def fits_range(labels: Labels, scale: float, known: Range | None) -> bool:

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from napari_unet.core.image.scale import (
-    fit_scale,
     measure_object_size,
     measure_size_range,
     measure_typical_size,
@@ -42,18 +41,3 @@ def test_the_range_spans_the_images():
     low, high = measure_size_range([draw_squares(side, 9) for side in (10, 20, 40)])
     assert diameter(8) < low < diameter(10)
     assert diameter(40) < high < diameter(50)
-
-
-@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
-@pytest.mark.parametrize("side", [5, 20, 80])
-def test_cells_of_an_unknown_size_are_brought_to_the_middle_of_those_known(side, scale):
-    labels, known = draw_squares(side, 9), (16.0, 25.0)
-    fitted = fit_scale(labels, scale, known)
-    if known[0] <= diameter(side) * scale <= known[1]:
-        assert fitted is None
-    else:
-        assert diameter(side) * fitted == pytest.approx(20.0, rel=0.05)
-
-
-def test_without_cells_no_scale_is_better():
-    assert fit_scale(np.zeros((9, 9), np.int32), 1.0, (10.0, 20.0)) is None
