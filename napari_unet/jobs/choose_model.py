@@ -15,7 +15,7 @@ from napari_unet.core.base.progress import Progress, Report
 from napari_unet.core.cells.fit import LEAST_FIT, measure_fit
 from napari_unet.core.image.axes import Channels, PlaneGrid
 from napari_unet.core.image.normalise import normalise
-from napari_unet.core.image.sample import choose_detailed, list_windows
+from napari_unet.core.image.sample import list_windows, measure_detail
 from napari_unet.jobs.lazy_plane import open_plane, plane_shape
 from napari_unet.jobs.model_cache import check_channels, resolve_model
 from napari_unet.models.registry import AUTO, find_models
@@ -123,4 +123,4 @@ def try_model(model: Model, image: Float32, pixel_size: float | None = None) -> 
 def _take_sample(image: Any, grid: PlaneGrid, index: tuple[int, ...], channel: Channels) -> Float32:
     source = open_plane(image, grid, index, channel)
     windows = list_windows(plane_shape(grid), SIDE)
-    return choose_detailed(normalise(source.read(window)) for window in windows)
+    return max((normalise(source.read(window)) for window in windows), key=measure_detail)

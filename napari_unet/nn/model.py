@@ -22,7 +22,7 @@ from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.image.blocks import Reader, Shape, read_boxes
 from napari_unet.core.image.normalise import normalise
 from napari_unet.core.image.resample import resampled
-from napari_unet.core.image.sample import choose_detailed, list_windows, take_centre
+from napari_unet.core.image.sample import choose_window
 from napari_unet.core.image.scale import fits_range, measure_confidence
 from napari_unet.core.image.tiling import (
     Tile,
@@ -49,7 +49,9 @@ BORDER = 32
 _SAME_SCALE = 0.1
 _SAMPLE = 512
 """Side of the sample in which the scale is sought, px."""
-_FACTORS = (2.0, 1.0, 1 / 2, 1 / 4)
+_FAVOUR = 1.3
+"""How much more a network's own scale counts: others have to be clearly better, and an enlarged image takes
+four times as long."""
 
 logger = logging.getLogger("napari_unet")
 
@@ -201,35 +203,28 @@ class Model:
         """Return the scale at which the network has to see a normalised image (Y, X, C).
 
         Pixel sizes tell, where both are known and less than 3x apart, or where cells of a size that the
-        network has learnt bear them out. Else it looks at a sample of the image enlarged to twice its size,
-        as it is, and shrunk to a half and a quarter. At the right scale it is sure of what it sees, the cells
-        are of a size that it has learnt, and what it draws hardly changes at the next scale.
+        network has learnt bear them out. Else it looks at a sample of the image at its own scale, shrunk to a
+        half and a quarter, and at a part of it enlarged to twice the size. At the right scale it is sure of
+        what it sees, cells are of a size that it has learnt, and they are the same at the next scale.
         """
         card, told = self.card, self.card.image_scale(pixel_size)
         if card.size_range is None or card.settles_scale(pixel_size):
             return told
-        windows = list_windows((image.shape[0], image.shape[1]), _SAMPLE)
-        sample = choose_detailed(image[slices(window)] for window in windows)
+        sample = image[slices(choose_window(image, _SAMPLE))]
         if card.knows_scale(pixel_size) and self.knows_size(self._predict(sample, told)):
             return told
-        looks = [self._look(sample, factor) for factor in _FACTORS]
-        agreements = [_agree(one, other) for one, other in pairwise(looks)]
-        before, after = [*agreements[:1], *agreements], [*agreements, *agreements[-1:]]
+        part = slices(choose_window(sample, _SAMPLE // 2))
+        enlarged = self._predict(sample[part], 2 * card.scale)
+        looks = [self._predict(sample, factor * card.scale) for factor in (1, 1 / 2, 1 / 4)]
+        pairs = [(enlarged.labels, looks[0].labels[part]), *pairwise(look.labels for look in looks)]
+        first, second, third = (measure_agreement(*pair) for pair in pairs)
+        agreements = (first, _FAVOUR * (first + second) / 2, (second + third) / 2, third)
         marks = [
-            (
-                self.knows_size(look),
-                (first + second) * self._measure_confidence(look),
-                look.scale == card.scale,
-            )
-            for look, first, second in zip(looks, before, after, strict=True)
+            (self.knows_size(look), agreement * self._measure_confidence(look), look.scale)
+            for look, agreement in zip([enlarged, *looks], agreements, strict=True)
         ]
-        best = max(range(len(looks)), key=marks.__getitem__)
-        return told if card.knows_scale(pixel_size) and not marks[best][0] else looks[best].scale
-
-    def _look(self, sample: Float32, factor: float) -> Prediction:
-        """Return what the network draws in the sample; in the middle of it, where that is enlarged."""
-        shape = (round(sample.shape[0] / max(factor, 1)), round(sample.shape[1] / max(factor, 1)))
-        return self._predict(take_centre(sample, shape), self.card.scale * factor)
+        fits, _, scale = max(marks)
+        return scale if fits or not card.knows_scale(pixel_size) else told
 
     def question_pixels(self, prediction: Prediction, pixel_size: float | None) -> str:
         """Return a sentence that ``pixel_size`` (um, or None) is not borne out by the cells; else none."""
@@ -280,13 +275,6 @@ def plan_network_tiles(network: NetworkParams, shape: Shape) -> TilePlan:
     halo = (92, 96) if valid else context(network)
     border = max(halo) if valid else BORDER
     return plan_tiles(shape, area=TILE_AREA, halo=halo, multiple=network.step, border=border)
-
-
-def _agree(one: Prediction, other: Prediction) -> float:
-    """Return how much two predictions draw the same cells, 0 to 1, in the middle that both show."""
-    shape = min(one.labels.shape, other.labels.shape)
-    left, right = (take_centre(each.labels, (shape[0], shape[1])) for each in (one, other))
-    return measure_agreement(left, right)
 
 
 def _turn(plane: Float32, number: int) -> Float32:

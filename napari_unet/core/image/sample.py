@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float32, PlaneBox
+from napari_unet.core.base.arrays import Float32, PlaneBox, slices
 from napari_unet.core.image.blocks import Shape
-
-_Kind = TypeVar("_Kind", bound=np.generic)
 
 _PLACES = 3
 """Along each side of a plane, among which a window is chosen."""
@@ -28,18 +22,15 @@ def list_windows(shape: Shape, side: int) -> list[PlaneBox]:
     return [(rows, columns) for rows in spans[0] for columns in spans[1]]
 
 
-def choose_detailed(parts: Iterable[Float32]) -> Float32:
-    """Return the normalised image (Y, X, C) in which there is most to be seen."""
-    return max(parts, key=_measure_detail)
+def choose_window(image: Float32, side: int) -> PlaneBox:
+    """Return the window, one of `list_windows`, of a normalised image (Y, X, C) with most to be seen."""
+    windows = list_windows((image.shape[0], image.shape[1]), side)
+    return max(windows, key=lambda window: measure_detail(image[slices(window)]))
 
 
-def take_centre(array: NDArray[_Kind], shape: Shape) -> NDArray[_Kind]:
-    """Return the middle of an array (Y, X, ...), of at most ``shape``."""
-    starts = [max(size - length, 0) // 2 for size, length in zip(array.shape, shape, strict=False)]
-    return array[starts[0] : starts[0] + shape[0], starts[1] : starts[1] + shape[1]]
-
-
-def _measure_detail(image: Float32) -> float:
-    """Return the share of pixels on edges that stand out from noise."""
+def measure_detail(image: Float32) -> float:
+    """Return how much is to be seen in a normalised image (Y, X, C): the share of pixels on edges that stand
+    out from noise.
+    """
     gradient = ndimage.gaussian_gradient_magnitude(image.mean(axis=-1), 2.0)
     return float(np.mean(gradient > 3 * np.median(gradient)))

@@ -1,10 +1,8 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_unet.core.base.arrays import slices
-from napari_unet.core.image.sample import choose_detailed, list_windows, take_centre
+from napari_unet.core.image.sample import choose_window, list_windows
 
 
 @given(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), st.integers(1, 600))
@@ -22,13 +20,4 @@ def test_windows_lie_in_the_plane_and_reach_its_corners(shape, side):
 def test_the_part_with_cells_is_chosen():
     image = np.random.default_rng(0).normal(0, 0.01, (300, 300, 1)).astype(np.float32)
     image[220:240, 230:250] = image[250:270, 260:280] = 1
-    chosen = choose_detailed(image[slices(window)] for window in list_windows((300, 300), 100))
-    np.testing.assert_array_equal(chosen, image[200:, 200:])
-
-
-@pytest.mark.parametrize(
-    ("shape", "kept"),
-    [((2, 2), [[5, 6], [9, 10]]), ((1, 9), [[4, 5, 6, 7]]), ((9, 9), np.arange(16).reshape(4, 4))],
-)
-def test_the_centre_is_cut_out(shape, kept):
-    np.testing.assert_array_equal(take_centre(np.arange(16).reshape(4, 4), shape), kept)
+    assert choose_window(image, 100) == ((200, 300), (200, 300))
