@@ -1,50 +1,34 @@
-"""Images bigger than memory: planes are read, segmented and written in parts, from the disk to the disk.
+"""Images bigger than memory, segmented plane by plane from the disk to the disk.
 
-The network's maps lie in a temporary folder beside the result. What is decided for a plane as a whole - its
-limits of brightness, its scale - is decided before its first tile.
+The network's maps lie in a temporary folder beside the result.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Float32, PlaneBox, slices
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import InstanceParams
 from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.cells.blockwise import BlockPlane, label_blocks
-from napari_unet.core.cells.instances import needed_maps, smallest_area
+from napari_unet.core.cells.instances import needed_maps
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.image.blocks import Reader, Shape
 from napari_unet.core.image.footprint import Footprint, estimate_footprint
-from napari_unet.core.image.normalise import normalise, rescale
-from napari_unet.core.image.resample import resampled
-from napari_unet.core.image.survey import WINDOW, Survey, survey_plane
 from napari_unet.io.atomic import TEMPORARY
 from napari_unet.io.zarr_read import ENDING
 from napari_unet.io.zarr_write import BLOCK, fill_label_image
-from napari_unet.jobs.lazy_plane import PlaneSlot, PlaneSource, open_plane, plane_shape
+from napari_unet.jobs.lazy_plane import PlaneSlot, open_plane, plane_shape
+from napari_unet.jobs.plane import OnDisk, segment_plane, tell_of_plane
 
 if TYPE_CHECKING:
     from napari_unet.nn.model import Model
-
-
-_SAMPLE = 4 * WINDOW**2  # px: planes that are no larger are segmented as a whole
-
-_SMALLEST_BLOCK = 256
-_PREDICTING = 0.85  # share of the time
-
-logger = logging.getLogger("napari_unet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +68,23 @@ def segment_to_disk(image: Any, grid: PlaneGrid, output: Path, run: LargeRun) ->
             prefix=f".{output.name}.", suffix=TEMPORARY, dir=output.parent, ignore_cleanup_errors=True
         ) as folder,
     ):
+        questions = []
         for number, index in enumerate(indices):
-            plane = _PlaneRun(run, Path(folder, str(number)), number, len(indices))
-            plane.segment(open_plane(image, grid, index, run.channel), PlaneSlot(labels, grid.select(index)))
-            shutil.rmtree(plane.folder, ignore_errors=True)
+            source, slot = open_plane(image, grid, index, run.channel), PlaneSlot(labels, grid.select(index))
+            disk = OnDisk(Path(folder, str(number)), slot, run.block)
+            found = segment_plane(
+                run.model,
+                source.read,
+                source.shape,
+                disk=disk,
+                pixel_size=run.pixel_size,
+                may_be_blank=len(indices) > 1,
+                tell=tell_of_plane(run.report, number, len(indices)),
+            )
+            questions.append(found.question)
+            shutil.rmtree(disk.folder, ignore_errors=True)
+        if all(questions):
+            run.warn(questions[0])
         if len(indices) > 1:
             run.report(Progress(1.0, "Linking the cells of all planes"))
             labels[...] = link_cells(np.asarray(labels[...]), grid.label_axes)
@@ -131,119 +128,3 @@ def _check_room(output: Path, footprint: Footprint) -> None:
             f"The image {footprint.describe()}, but {output.parent} has {free / 1e9:.1f} GB left: make room "
             "or choose another drive."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _PlaneRun:
-    """The work on one plane, number ``number`` of ``count``; ``folder`` is for what exists only meanwhile."""
-
-    run: LargeRun
-    folder: Path
-    number: int
-    count: int
-
-    def segment(self, source: PlaneSource, labels: PlaneSlot) -> None:
-        """Write the cells of a plane into ``labels``."""
-        model, shape = self.run.model, source.shape
-        if shape[0] * shape[1] <= _SAMPLE:
-            everything = ((0, shape[0]), (0, shape[1]))
-            pixels = source.read(everything)
-            prediction = model.predict(
-                normalise(pixels), pixel_size=self.run.pixel_size, on_tile=self._tell("tile")
-            )
-            labels[slices(everything)] = prediction.labels
-            return
-        survey = survey_plane(source.read, shape, self._tell("window", 0, 0))
-        if self.count == 1 and all(low == high for low, high in survey.limits):
-            raise InputError("The image is constant: there is nothing to segment.")
-
-        def read(box: PlaneBox) -> Float32:
-            return rescale(source.read(box), survey.limits)
-
-        scale, card = self._choose_scale(read, survey), model.card
-        smallest = smallest_area(card.instances, card.object_size / scale if card.object_size else None)
-        maps = self._predict(model, read, shape, scale)
-        self._label(maps, shape, card.instances, smallest, labels)
-
-    def _choose_scale(self, read: Reader, survey: Survey) -> float:
-        """Return the scale for the network: pixel sizes tell, or else a sample of the plane."""
-        card, pixel_size = self.run.model.card, self.run.pixel_size
-        if card.settles_scale(pixel_size):
-            return card.image_scale(pixel_size)
-        self._say(0.0, "Looking for the scale")
-        rows = [[read(box) for box in row] for row in survey.choose_sample()]
-        height, width = (min(part.shape[axis] for row in rows for part in row) for axis in (0, 1))
-        sample = np.concatenate([np.concatenate([part[:height, :width] for part in row], 1) for row in rows])
-        prediction = self.run.model.predict(sample, pixel_size=pixel_size)
-        if question := self.run.model.question_pixels(prediction, pixel_size):
-            self.run.warn(question)
-        return prediction.scale
-
-    def _predict(self, model: Model, read: Reader, shape: Shape, scale: float) -> Reader:
-        """Predict the maps that cells are made of, onto the disk, and return a reader of them."""
-        seen = model.shape_seen(shape, scale)
-        outputs = model.card.outputs
-        wanted = [outputs.index(name) for name in needed_maps(outputs)]
-        tile, halo = model.plan_tiles(seen).tile_shape, sum(model.plan_tiles(seen).halo)
-        chunks = (tile[0] - halo, tile[1] - halo, len(wanted))
-        maps = self._create("maps", (*seen, len(wanted)), np.float32, chunks)
-        parts = model.predict_tiles(resampled(read, shape, seen), seen, self._tell("tile", 0, _PREDICTING))
-        for part, values in parts:
-            maps[slices(part.keep)] = values[..., wanted]
-        return resampled(lambda box: np.asarray(maps[slices(box)]), seen, shape)
-
-    def _label(
-        self, read_maps: Reader, shape: Shape, params: InstanceParams, smallest: float, labels: PlaneSlot
-    ) -> None:
-        outputs = needed_maps(self.run.model.card.outputs)
-        scratch = self._create("scratch", shape, np.int32, (1024, 1024))
-        depth = None if "distance" in outputs else self._create("depth", shape, np.float64, (1024, 1024))
-        for block in _halvings(self.run.block):
-            plane = BlockPlane(
-                shape=shape,
-                read=read_maps,
-                outputs=outputs,
-                params=params,
-                scratch=scratch,
-                depth=depth,
-                block=block,
-                on_block=self._tell("block", _PREDICTING, 1),
-            )
-            try:
-                label_blocks(plane, labels, smallest)
-            except MemoryError:
-                logger.warning("The memory does not suffice for blocks of %d px.", block, exc_info=True)
-            else:
-                return
-        raise InputError("There is not enough memory to label the cells: close other programs.")
-
-    def _create(self, name: str, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> Any:
-        import zarr
-
-        return zarr.create_array(
-            self.folder / name,
-            shape=shape,
-            dtype=dtype,
-            chunks=tuple(min(pair) for pair in zip(chunks, shape, strict=True)),
-            compressors=None,
-            fill_value=0,
-        )
-
-    def _tell(self, what: str, start: float = 0.0, stop: float = 1.0) -> Callable[[int, int], None]:
-        """Return what tells how far a part of the work is that takes this span of the plane's time."""
-
-        def tell(done: int, total: int) -> None:
-            self._say(start + (stop - start) * done / total, f"{what} {done} of {total}")
-
-        return tell
-
-    def _say(self, part: float, what: str) -> None:
-        where = f"plane {self.number + 1} of {self.count}, " if self.count > 1 else ""
-        self.run.report(Progress((self.number + part) / self.count, f"Segmenting: {where}{what}"))
-
-
-def _halvings(block: int) -> Iterator[int]:
-    yield block
-    while block // 2 >= _SMALLEST_BLOCK:
-        block //= 2
-        yield block

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from napari_unet.core.base.progress import IsCancelled, Progress, Report
 from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.image.blocks import read_boxes
 from napari_unet.core.image.normalise import check_pixels
 from napari_unet.io.zarr_write import count_cells
+from napari_unet.jobs.doubts import find_doubts
 from napari_unet.jobs.large import LargeRun, estimate, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
-from napari_unet.jobs.view import predict_view
+from napari_unet.jobs.plane import segment_plane
 
 Request = dict[str, Any]
 
@@ -47,23 +47,26 @@ def segment_view_job(request: Request, report: Report, cancelled: IsCancelled) -
     channel = check_channels(grid, request["channel"], model)
     plane = grid.plane(image, (0,) * len(grid.stack_shape), channel)
 
-    def on_tile(done: int, total: int) -> None:
-        tell(Progress(done / total, f"Segmenting what you see: tile {done} of {total}"))
+    def say(part: float, what: str) -> None:
+        tell(Progress(part, f"Segmenting what you see: {what}"))
 
-    prediction, window = predict_view(
-        model, plane, request["box"], pixel_size=pixel_size, scale=request["scale"], on_tile=on_tile
+    cells = segment_plane(
+        model,
+        read_boxes(plane),
+        (plane.shape[0], plane.shape[1]),
+        request["box"],
+        pixel_size=pixel_size,
+        scale=request["scale"],
+        tell=say,
     )
-    doubts = model.measure_doubts(prediction, 0)
-    corner = np.array([0, window[0][0], window[1][0]], np.int32)
-    question = model.question_pixels(prediction, pixel_size)
     return {
-        "labels": prediction.labels,
-        "window": window,
-        "scales": [prediction.scale],
-        "doubts": replace(doubts, points=doubts.points + corner),
+        "labels": cells.labels,
+        "window": cells.window,
+        "scales": [cells.scale],
+        "doubts": find_doubts(model.card, cells),
         "seconds": perf_counter() - start,
         "model": model.sha256,
-        "notes": [question] if question else [],
+        "notes": [cells.question] if cells.question else [],
     }
 
 

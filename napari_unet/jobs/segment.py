@@ -16,16 +16,19 @@ from napari_unet.core.base.arrays import Labels
 from napari_unet.core.base.progress import IsCancelled, Progress, Report, ignore
 from napari_unet.core.cells.link import link_cells
 from napari_unet.core.image.axes import Channels, plan_planes
-from napari_unet.core.image.normalise import check_pixels, normalise
+from napari_unet.core.image.blocks import read_boxes
+from napari_unet.core.image.normalise import check_pixels
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.io.zarr_write import BLOCK
 from napari_unet.jobs.choose_model import pick_model
+from napari_unet.jobs.doubts import find_doubts
 from napari_unet.jobs.large import LargeRun, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
+from napari_unet.jobs.plane import PlaneCells, segment_plane, tell_of_plane
 from napari_unet.models.registry import AUTO
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model, Prediction
+    from napari_unet.nn.model import Model
 
 
 logger = logging.getLogger("napari_unet")
@@ -71,7 +74,7 @@ def segment(
         block=block,
         report=progress or ignore,
         warn=warn,
-        look=lambda number, model, prediction: None,
+        look=lambda number, model, cells: None,
     )
 
 
@@ -87,9 +90,9 @@ def _segment(
     block: int = BLOCK,
     report: Report,
     warn: Callable[[str], object],
-    look: Callable[[int, Model, Prediction], object],
+    look: Callable[[int, Model, PlaneCells], object],
 ) -> Labels:
-    """Do what `segment` does; `look(number, model, prediction)` sees every plane's maps before they go."""
+    """Do what `segment` does; `look(number, model, cells)` sees every plane's maps before they go."""
     array: Any = image if output is not None else np.asarray(image)
     grid = plan_planes(array.shape, axes)
     if output is None:
@@ -111,16 +114,16 @@ def _segment(
     indices, questions = list(grid.indices()), list[str]()
     for number, index in enumerate(indices):
         plane = grid.plane(array, index, channel)
-
-        def on_tile(done: int, total: int, number: int = number) -> None:
-            where = f"plane {number + 1} of {len(indices)}, " if len(indices) > 1 else ""
-            fraction = (number + done / total) / len(indices)
-            report(Progress(fraction, f"Segmenting: {where}tile {done} of {total}"))
-
-        prediction = loaded.predict(normalise(plane), pixel_size=pixel_size, on_tile=on_tile)
-        labels[grid.select(index)] = prediction.labels
-        questions.append(loaded.question_pixels(prediction, pixel_size))
-        look(number, loaded, prediction)
+        cells = segment_plane(
+            loaded,
+            read_boxes(plane),
+            (plane.shape[0], plane.shape[1]),
+            pixel_size=pixel_size,
+            tell=tell_of_plane(report, number, len(indices)),
+        )
+        labels[grid.select(index)] = cells.labels
+        questions.append(cells.question)
+        look(number, loaded, cells)
     if all(questions):
         warn(questions[0])
     if len(indices) > 1:
@@ -139,9 +142,9 @@ def segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dic
     scales: list[float] = []
     notes: list[str] = []
 
-    def look(number: int, model: Model, prediction: Prediction) -> None:
-        doubts.append(model.measure_doubts(prediction, number))
-        scales.append(prediction.scale)
+    def look(number: int, model: Model, cells: PlaneCells) -> None:
+        doubts.append(find_doubts(model.card, cells, number))
+        scales.append(cells.scale)
 
     labels = _segment(model=model, report=obey(report, cancelled), warn=notes.append, look=look, **request)
     return {

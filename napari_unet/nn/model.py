@@ -18,8 +18,7 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import VIEWS, NetworkParams
 from napari_unet.core.cells.fit import measure_agreement
 from napari_unet.core.cells.instances import label_instances
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import Reader, Shape, read_boxes
+from napari_unet.core.image.blocks import Reader, Shape, read_boxes, within
 from napari_unet.core.image.normalise import normalise
 from napari_unet.core.image.resample import resampled
 from napari_unet.core.image.sample import choose_window
@@ -34,10 +33,6 @@ from napari_unet.core.image.tiling import (
     read_tile,
     stitch,
 )
-from napari_unet.core.review.doubt import Doubts, measure_doubts
-from napari_unet.core.review.queue import rank_places
-from napari_unet.core.review.review import Review
-from napari_unet.core.review.suggest import suggest
 from napari_unet.nn.backend import Forward, compile_forward, fast_policy, keras
 from napari_unet.nn.model_file import hash_file, load_network, save_network
 from napari_unet.nn.unet import context
@@ -103,10 +98,31 @@ class Model:
         with the finished and all tiles; what it raises ends the prediction.
         """
         shape: Shape = (plane.shape[0], plane.shape[1])
-        seen = self.shape_seen(shape, scale)
-        parts = self.predict_tiles(resampled(read_boxes(plane), shape, seen), seen, on_tile)
-        maps = stitch(seen, parts, self.card.network.classes)
-        return resampled(read_boxes(maps), seen, shape)(((0, shape[0]), (0, shape[1])))
+        return self.read_maps(read_boxes(plane), shape, scale, on_tile)(((0, shape[0]), (0, shape[1])))
+
+    def read_maps(
+        self,
+        read: Reader,
+        shape: Shape,
+        scale: float = 1.0,
+        on_tile: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Reader:
+        """Return a reader that predicts the output maps (y, x, maps) of each box it is asked for.
+
+        ``read`` gives normalised pixels of a plane of ``shape`` (Y, X). The network sees the plane at
+        ``scale``, each box with all the context that it can use; the maps are resized back.
+        """
+        seen, step = self.shape_seen(shape, scale), self.card.network.step
+        read_seen = resampled(read, shape, seen)
+
+        def predict(box: PlaneBox) -> Float32:
+            (top, bottom), (left, right) = box
+            window = (top // step * step, bottom), (left // step * step, right)
+            tiles = self.predict_tiles(read_seen, seen, on_tile, window)
+            maps = stitch(window, tiles, self.card.network.classes)
+            return maps[within(box, window)]
+
+        return resampled(predict, seen, shape)
 
     def shape_seen(self, shape: Shape, scale: float) -> Shape:
         """Return the shape (Y, X) that a plane of ``shape`` has for the network, resized by ``scale``."""
@@ -246,18 +262,11 @@ class Model:
         scale: float,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> Prediction:
-        maps = self.predict_maps(image, scale=scale, on_tile=on_tile)
-        return Prediction(maps, self.label(maps, scale), scale)
+        return self.draw(self.predict_maps(image, scale=scale, on_tile=on_tile), scale)
 
-    def measure_doubts(self, prediction: Prediction, plane: int) -> Doubts:
-        """Return what the network is unsure of in plane number `plane` of an image, and what may mend it."""
-        card, maps, labels = self.card, prediction.maps, prediction.labels
-        size = card.object_size / prediction.scale if card.object_size else None
-        doubts = measure_doubts(maps, card.outputs, labels, object_size=size)
-        places = rank_places(Review.of(labels), PlaneGrid("YX", labels.shape), doubts)
-        boxes = [place.box for place in places]
-        fixes = suggest(maps, card.outputs, labels, card.instances, boxes, object_size=size)
-        return doubts.suggest(fixes, labels).move([plane])
+    def draw(self, maps: Float32, scale: float) -> Prediction:
+        """Return output maps (Y, X, maps) of an image seen at ``scale`` with the cells that they draw."""
+        return Prediction(maps, self.label(maps, scale), scale)
 
     def label(self, maps: Float32, scale: float = 1.0) -> NDArray[np.int32]:
         """Return the cells (Y, X) that output maps (Y, X, maps) of an image seen at ``scale`` draw."""

@@ -359,10 +359,10 @@ def test_a_cluster_of_ours_is_closed_to_others(processes):
 
 
 def test_no_time_is_spent_on_what_to_correct_next(make_images, tiny_model, tmp_path, monkeypatch):
-    def measure(model, prediction, plane):
+    def find(card, cells, plane):
         pytest.fail("nobody corrects anything during a batch")
 
-    monkeypatch.setattr("napari_unet.nn.model.Model.measure_doubts", measure)
+    monkeypatch.setattr("napari_unet.jobs.segment.find_doubts", find)
     (task, _) = plan_batch([make_images(2)], tmp_path / "out", tiny_model)
     assert segment_file(task).status == "done"
 

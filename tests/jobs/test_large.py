@@ -14,7 +14,7 @@ from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.lazy import is_large
 from napari_unet.io.zarr_read import read_multiscale
 from napari_unet.io.zarr_write import count_cells
-from napari_unet.jobs import large
+from napari_unet.jobs import large, plane
 from napari_unet.jobs.batch import plan_batch
 from napari_unet.jobs.batch_task import segment_file
 from napari_unet.jobs.model_cache import resolve_model
@@ -25,7 +25,7 @@ from napari_unet.nn import model as predictor
 @pytest.fixture(autouse=True)
 def in_parts(monkeypatch):
     """Small images are segmented in parts too, in several tiles."""
-    monkeypatch.setattr(large, "_SAMPLE", 0)
+    monkeypatch.setattr(plane, "_IN_MEMORY", 0)
     monkeypatch.setattr(predictor, "TILE_AREA", 130 * 130)
 
 
@@ -129,11 +129,11 @@ def test_where_memory_does_not_suffice_blocks_are_halved(scene, model, tmp_path,
         return add(self, mask, box)
 
     monkeypatch.setattr(Components, "add", add_hungrily)
-    monkeypatch.setattr(large, "_SMALLEST_BLOCK", 100)
+    monkeypatch.setattr(plane, "_SMALLEST_BLOCK", 100)
     labels = segment_lazily(scene, model, tmp_path / "labels.zarr", block=256)
     np.testing.assert_array_equal(labels[...], whole)
     assert "blocks of 256 px" in caplog.text
-    monkeypatch.setattr(large, "_SMALLEST_BLOCK", 200)
+    monkeypatch.setattr(plane, "_SMALLEST_BLOCK", 200)
     with pytest.raises(InputError, match="not enough memory"):
         segment_lazily(scene, model, tmp_path / "labels.zarr", block=256)
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "labels.zarr" / "0")[...], whole)

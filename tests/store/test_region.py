@@ -1,6 +1,5 @@
 """Regions of images that are too large for a review, and what is seen of any image."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +7,14 @@ import pytest
 import zarr
 from skimage.measure import label
 
-from napari_unet.core.base.arrays import slices
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import within
-from napari_unet.core.image.normalise import normalise
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import Review
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.hashing import hash_samples
 from napari_unet.io.zarr_read import read_multiscale
 from napari_unet.io.zarr_write import fill_label_image
-from napari_unet.jobs import large
-from napari_unet.jobs.model_cache import resolve_model
-from napari_unet.jobs.region_jobs import Outline, estimate_job, segment_large_job, segment_view_job
-from napari_unet.jobs.view import predict_view
 from napari_unet.session.image import open_image
 from napari_unet.session.scope import View
 from napari_unet.session.source import Source
@@ -69,38 +61,6 @@ def opened(project):
     yield open_one
     for image in images:
         image.writer.close()
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.5, 1.6])
-@pytest.mark.parametrize("box", [((80, 200), (60, 190)), ((180, 300), (0, 110)), ((123, 177), (0, 260))])
-def test_what_is_seen_has_the_cells_of_the_whole(scene, tiny_model, scale, box):
-    model = resolve_model(tiny_model)
-    model = replace(model, card=model.card.model_copy(update={"scale": scale, "object_size": 18.0 * scale}))
-    plane = scene[..., None]
-    whole = model.predict(normalise(plane))
-    seen, window = predict_view(model, plane, box)
-    assert seen.scale == whole.scale == scale
-    np.testing.assert_allclose(seen.maps, whole.maps[slices(window)], atol=1e-5)
-    inner = within(box, window)
-    pairs = np.unique(np.stack([seen.labels[inner], whole.labels[slices(box)]]).reshape(2, -1), axis=1)
-    assert len(pairs[0]) == len(np.unique(pairs[0])) == len(np.unique(pairs[1])) > 3
-
-
-def test_the_job_for_what_is_seen(scene, tiny_model):
-    image = np.stack([scene // 3, scene])[:, None]
-    request = {
-        **{"model": str(tiny_model), "image": image, "axes": "CZYX", "channel": 1, "pixel_size": None},
-        **{"box": ((100, 200), (100, 200)), "scale": None},
-    }
-    said = []
-    result = segment_view_job(request, lambda progress: said.append(progress.message), lambda: False)
-    (top, bottom), (left, right) = result["window"]
-    assert result["labels"].shape == (bottom - top, right - left)
-    rows, columns = result["doubts"].points[:, 1:].T
-    assert ((rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)).all()
-    assert rows.max() > bottom - top
-    assert result["scales"] == [1.0]
-    assert "tile" in said[-1]
 
 
 def test_a_large_image_is_known_by_samples_of_it(opened):
@@ -335,19 +295,6 @@ def test_what_a_killed_run_left_is_swept_up(cells):
     cells.sweep()
     assert cells.exist
     assert not list(cells.folder.glob("*.tmp"))
-
-
-def test_the_jobs_for_all_of_a_large_image(scene, tiny_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(large, "_SAMPLE", 0)
-    image = zarr.create_array(tmp_path / "image.zarr", shape=scene.shape, dtype=scene.dtype, chunks=(64, 64))
-    image[...] = scene
-    request = {"model": str(tiny_model), "axes": "YX", "channel": None, "pixel_size": None}
-    estimated = estimate_job({**request, "image": Outline.of(image)}, print, lambda: False)
-    assert "GB of memory" in estimated["needs"]
-    output = tmp_path / "cells.zarr"
-    asked = {**request, "image": image, "output": str(output)}
-    result = segment_large_job(asked, lambda progress: None, lambda: False)
-    assert result["cells"] == zarr.open_array(output / "0")[...].max() > 20
 
 
 def test_corrections_of_a_region_teach_in_a_later_session(

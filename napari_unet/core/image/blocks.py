@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from napari_unet.core.base.arrays import PlaneBox, slices
 Shape = tuple[int, int]
 Reader = Callable[[PlaneBox], NDArray[np.float32]]
 """Returns the pixels (y, x, C) of a box."""
+Number = TypeVar("Number", bound=np.generic)
 
 
 def plan_blocks(shape: Shape, side: int) -> Iterator[PlaneBox]:
@@ -38,7 +40,7 @@ def within(box: PlaneBox, window: PlaneBox) -> tuple[slice, slice]:
     return slice(box[0][0] - top, box[0][1] - top), slice(box[1][0] - left, box[1][1] - left)
 
 
-def read_boxes(array: NDArray[np.float32]) -> Reader:
+def read_boxes(array: NDArray[Number]) -> Callable[[PlaneBox], NDArray[Number]]:
     """Return a reader of an array (Y, X, C) in memory."""
     return lambda box: array[slices(box)]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Span, slices
-from napari_unet.core.image.blocks import Reader, Shape
+from napari_unet.core.base.arrays import PlaneBox, Span
+from napari_unet.core.image.blocks import Reader, Shape, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,11 @@ def halve_tile(tile: Tile, halo: Span, multiple: int) -> list[Tile]:
 
 
 def stitch(
-    shape: Shape, parts: Iterable[tuple[Tile, NDArray[np.float32]]], channels: int
+    box: PlaneBox, parts: Iterable[tuple[Tile, NDArray[np.float32]]], channels: int
 ) -> NDArray[np.float32]:
-    """Assemble an image (Y, X, channels) of ``shape`` from tiles and their kept parts."""
-    result = np.empty((*shape, channels), np.float32)
+    """Assemble a box (y, x, channels) of an image from the tiles that cover it and their kept parts."""
+    (top, bottom), (left, right) = box
+    result = np.empty((bottom - top, right - left, channels), np.float32)
     for tile, part in parts:
-        result[slices(tile.keep)] = part
+        result[within(tile.keep, box)] = part
     return result

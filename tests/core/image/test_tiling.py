@@ -53,7 +53,7 @@ def test_stitched_local_filter_equals_the_filter_on_the_whole_image(height, widt
         parts.append(
             (tile, blur(read_tile(read_boxes(image), plan.shape, tile))[: bottom - top, : right - left])
         )
-    stitched = stitch(plan.shape, parts, 1)
+    stitched = stitch(((0, height), (0, width)), parts, 1)
     whole = image[np.ix_(mirror_indices((-2, height + 2), height), mirror_indices((-2, width + 2), width))]
     np.testing.assert_allclose(stitched, blur(whole), rtol=1e-5)
 
