@@ -58,14 +58,15 @@ def test_channels_are_picked_and_combined(folders, tiny_model, bright_squares, c
     parts = [np.where(labels == 1, image, background), background, np.where(labels > 1, image, background)]
     path = folders / "stained.tif"
     tifffile.imwrite(path, np.stack(parts), imagej=True, metadata={"axes": "CYX"})
-    for channel, cells in (("0", 1), ("2", 2), ("0,2", 3)):
+    for channel, cells in (("1", 1), ("3", 2), ("1,3", 3)):
         words = ["--channel", channel, "--model", tiny_model, "--json"]
         assert run("segment", path, "--output", folders / "out", *words) == 0
         assert json.loads(capsys.readouterr().out)["segmented"][0]["cells"] == cells
-    assert run("segment", path, "--output", folders / "out", "--model", tiny_model, "--channel", "0,5") == 1
-    assert "no channel 5: the image has channels 0 to 2" in capsys.readouterr().err
-    assert run("segment", path, "--output", folders / "out", "--channel", "red") == 2
-    assert "'red' is no channel" in " ".join(capsys.readouterr().err.split())
+    assert run("segment", path, "--output", folders / "out", "--model", tiny_model, "--channel", "1,5") == 1
+    assert "has only 3 channels: choose one of them" in capsys.readouterr().err
+    for word in ("red", "0"):
+        assert run("segment", path, "--output", folders / "out", "--channel", word) == 2
+        assert f"'{word}' is no channel" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_doubtful_pixel_size_is_told(folders, tiny_model, capsys):

@@ -9,16 +9,18 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
+from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import LookParams
 from napari_unet.core.base.progress import Progress
 from napari_unet.core.cells.metrics import Scores
+from napari_unet.core.image.axes import parse_channels
 
 
-def _parse_channels(text: str) -> int | tuple[int, ...]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise typer.BadParameter(f"{text!r} is no channel: give its number, or several as in 0,2.")
-    return int(words[0]) if len(words) == 1 else tuple(map(int, words))
+def _parse_channels(text: str) -> int | tuple[int, ...] | None:
+    try:
+        return parse_channels(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def option(params: type[BaseModel], field: str, **extra: Any) -> Any:
@@ -40,7 +42,7 @@ AxesOption = Annotated[str | None, typer.Option(help="Letters of the image's axe
 ChannelOption = Annotated[
     Any,  # a number or several: typer takes no unions
     typer.Option(
-        parser=_parse_channels, metavar="N[,N]", help="Channel to use, from 0; of several the mean is used."
+        parser=_parse_channels, metavar="N[,N]", help="Channel to use, 1 for the first; of several the mean."
     ),
 ]
 PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]

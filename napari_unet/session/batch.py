@@ -224,18 +224,6 @@ class Throughput:
         return f", about {_describe_time(seconds)} left"
 
 
-def parse_channels(text: str) -> int | tuple[int, ...] | None:
-    """Return the channels that a user counts from 1, as in "2" or "1, 3", counted from 0; None for none.
-
-    Raises InputError for anything else.
-    """
-    words = [word.strip() for word in text.split(",")] if text.strip() else []
-    if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise InputError(f"'{text}' is no channel: give its number, 1 for the first, or several as in 1, 3.")
-    numbers = tuple(int(word) - 1 for word in words)
-    return numbers[0] if len(numbers) == 1 else numbers or None
-
-
 def describe_end(outcomes: Sequence[Outcome], output: Path) -> tuple[str, bool]:
     """Return the sentences that end a batch, and whether they tell of a failure."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]

@@ -106,7 +106,7 @@ def test_several_channels_teach_what_they_show_together(tiny_model, bright_squar
     stack = np.stack([image, np.zeros_like(image), image])
     result = napari_unet.fine_tune(tiny_model, stack, labels, axes="CYX", channel=(0, 2), steps=1)
     assert len(result.history) == 1
-    with pytest.raises(InputError, match="no channel 3"):
+    with pytest.raises(InputError, match="has only 3 channels"):
         napari_unet.fine_tune(tiny_model, stack, labels, axes="CYX", channel=(0, 3), steps=1)
 
 

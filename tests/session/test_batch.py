@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_unet.core.base.errors import InputError
 from napari_unet.io.files import write_image, write_labels
 from napari_unet.io.layers import read_result
 from napari_unet.jobs.batch import Order
 from napari_unet.jobs.batch_task import Outcome
-from napari_unet.session.batch import BatchSession, Throughput, describe_end, parse_channels
+from napari_unet.session.batch import BatchSession, Throughput, describe_end
 from napari_unet.worker.worker import Worker
 
 
@@ -172,15 +171,6 @@ def test_the_end_is_told_in_a_sentence():
         "There are notes on 6 images: select one in the list to read its own."
     )
     assert describe_end(failed[:1], Path("out")) == ("1 of 1 image failed: bad0.tif: No cells.", True)
-
-
-def test_channels_are_counted_from_one():
-    assert parse_channels(" ") is None
-    assert parse_channels("1") == 0
-    assert parse_channels("1, 3") == (0, 2)
-    for text in ("0", "a", "1,", "-1", "²"):
-        with pytest.raises(InputError, match="is no channel"):
-            parse_channels(text)
 
 
 def test_a_result_lies_over_its_image_whatever_its_pixel_size_was_said_to_be(tmp_path):

@@ -22,7 +22,10 @@ KNOWN = "TZCYXS"
 _MOST_CHANNELS = 4
 _WORDS = {"T": "frame", "Z": "plane", "C": "channel"}
 Channels = int | Sequence[int] | None
-"""A channel by its number from 0, several of which the mean is taken, or None for what the image has."""
+"""A channel by its number, which Python counts from 0, several, or None for what the image has.
+
+Of several the mean is taken. People count from 1: `parse_channels` and `PlaneGrid.describe` translate.
+"""
 Place = dict[str, int]
 """Where a plane lies in its stack: index by axis, for those of T and Z that there are."""
 
@@ -125,13 +128,11 @@ class PlaneGrid:
         missing = [number for number in picked if number not in range(self.channels)]
         if missing and self.channel_axis is None:
             raise InputError(
-                f"There is no channel {missing[0]}: the image, of axes {self.axes}, has none. If one of its "
-                "axes holds channels, call it C."
+                f"The image, of axes {self.axes}, has no channels to choose from: if one of its axes holds "
+                "channels, call it C."
             )
         if missing:
-            raise InputError(
-                f"There is no channel {missing[0]}: the image has channels 0 to {self.channels - 1}."
-            )
+            raise InputError(f"The image has only {_count(self.channels, 'channel')}: choose one of them.")
         return sorted(set(picked))
 
     def describe(self, channel: Channels = None, pixel_size: float | None = None) -> str:
@@ -174,6 +175,18 @@ def _check(axes: str, shape: tuple[int, ...]) -> None:
         raise InputError(f"Axes '{axes}' lack Y or X: name the rows and the columns.")
     if {"C", "S"} <= set(axes):
         raise InputError(f"Axes '{axes}' name both channels and RGB samples: use C for one of them only.")
+
+
+def parse_channels(text: str) -> int | tuple[int, ...] | None:
+    """Return the channels that a user counts from 1, as in "2" or "1, 3", counted from 0; None for none.
+
+    Raises InputError for anything else.
+    """
+    words = [word.strip() for word in text.split(",")] if text.strip() else []
+    if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise InputError(f"'{text}' is no channel: give its number, 1 for the first, or several as in 1,3.")
+    numbers = tuple(int(word) - 1 for word in words)
+    return numbers[0] if len(numbers) == 1 else numbers or None
 
 
 def plan_planes(shape: tuple[int, ...], axes: str | None = None, *, rgb: bool | None = None) -> PlaneGrid:

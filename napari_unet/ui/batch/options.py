@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import BatchParams
+from napari_unet.core.image.axes import parse_channels
 from napari_unet.jobs.batch import Order
 from napari_unet.models.registry import AUTO, ModelEntry
-from napari_unet.session.batch import parse_channels
 from napari_unet.ui.common.combo import make_combo, show_models
 from napari_unet.ui.common.forms import Form
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import default_axes, guess_axes, iterate_planes, plan_planes
+from napari_unet.core.image.axes import default_axes, guess_axes, iterate_planes, parse_channels, plan_planes
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,17 @@ def test_impossible_axes_are_explained(shape, axes, words):
 
 def test_a_missing_channel_is_explained():
     grid = plan_planes((3, 5, 5), "CYX")
-    with pytest.raises(InputError, match="channels 0 to 2"):
+    with pytest.raises(InputError, match="has only 3 channels"):
         grid.plane(np.zeros((3, 5, 5)), (), 3)
+
+
+def test_channels_are_counted_from_one():
+    assert parse_channels(" ") is None
+    assert parse_channels("1") == 0
+    assert parse_channels("1, 3") == (0, 2)
+    for text in ("0", "a", "1,", "-1", "²"):
+        with pytest.raises(InputError, match="is no channel"):
+            parse_channels(text)
 
 
 def test_several_channels_count_the_same_however_bright_they_are():
@@ -97,11 +106,12 @@ def test_several_channels_count_the_same_however_bright_they_are():
 
 
 @pytest.mark.parametrize(
-    ("axes", "channel", "words"), [("CYX", (0, 3), "0 to 2"), ("CYX", (), "at least one")]
+    ("axes", "channel", "words"),
+    [("CYX", (0, 3), "only 3"), ("YX", 1, "no channels"), ("CYX", (), "at least one")],
 )
 def test_channels_that_cannot_be_combined_are_explained(axes, channel, words):
     with pytest.raises(InputError, match=words):
-        plan_planes((3, 5, 5), axes).plane(np.zeros((3, 5, 5)), (), channel)
+        plan_planes((3, 5, 5)[-len(axes) :], axes).plane(np.zeros((3, 5, 5)[-len(axes) :]), (), channel)
 
 
 def test_a_channel_of_an_image_without_channels_is_explained():
