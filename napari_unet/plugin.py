@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet.io import files
-from napari_unet.io.layers import LayerData, measure_layer, read_layers
-from napari_unet.io.zarr_read import is_zarr
+from napari_unet.io import LayerData, files, is_zarr, measure_layer, read_layers
 
 
 def get_zarr_reader(path: str | list[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -44,7 +42,7 @@ def write_table(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
 def _write_labels(path: str, data: Any, meta: dict[str, Any], form: str) -> list[str]:
     """Write a layer in the format that its name asks for, else in `form`, whose ending the name gets."""
-    from napari_unet.io.export.export import complete_name, export_labels
+    from napari_unet.io.export import complete_name, export_labels
 
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes, pixel_size, z_step = measure_layer(labels.ndim, meta)

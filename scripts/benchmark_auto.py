@@ -19,7 +19,7 @@ import numpy as np
 from napari_unet.core.cells.fit import LEAST_FIT
 from napari_unet.core.cells.metrics import evaluate
 from napari_unet.core.image.axes import plan_planes
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.normalisation import normalise
 from napari_unet.io.files import read_image, read_labels
 from napari_unet.io.labels import match_by_stem
 from napari_unet.jobs.choose_model import SIDE, try_model

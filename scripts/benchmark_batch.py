@@ -20,7 +20,7 @@ from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.files import read_image, write_image
 from napari_unet.jobs.batch import plan_batch, run_batch
 from napari_unet.jobs.cluster import plan_threads, start_cluster
-from napari_unet.jobs.segment import segment
+from napari_unet.jobs.segmentation import segment
 from napari_unet.models.registry import DEFAULT_MODEL
 
 

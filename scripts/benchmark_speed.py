@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_unet.bench.methods import load_methods
 from napari_unet.core.base.params import OUTPUT_MAPS, PRESETS, AugmentParams, NetworkParams
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.normalisation import normalise
 from napari_unet.core.learning.sampling import Sampler, TrainingImage
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.files import ImageFile, read_image

@@ -1,5 +1,7 @@
 """What the code promises about itself: style, types, which way imports point, what is never written down."""
 
+import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import sysconfig
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -84,6 +87,42 @@ for name in {names!r}:
     run(sys.executable, "-c", script)
 
 
+def find_rooms() -> dict[str, Path]:
+    """Return the packages by dotted name; those of the core stand by themselves."""
+    found = {".".join(p.parent.relative_to(ROOT).parts): p for p in PACKAGE.rglob("__init__.py")}
+    return {name: path for name, path in found.items() if name not in ("napari_unet", "napari_unet.core")}
+
+
+def test_rooms_are_entered_by_their_doors() -> None:
+    """Names that a room does not list in `__init__.pyi` are its own: other rooms can do without them."""
+    rooms, wrong = find_rooms(), []
+    for path in modules():
+        own = ".".join(path.parent.relative_to(ROOT).parts)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            source = node.module if isinstance(node, ast.ImportFrom) else None
+            if source is None or source in rooms:
+                continue
+            room = source.rpartition(".")[0]
+            if room in rooms and room != own:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} imports past {room}: {source}")
+    assert wrong == []
+
+
+def test_a_room_says_what_lives_in_it_and_what_its_door_offers() -> None:
+    for name, path in find_rooms().items():
+        module = importlib.import_module(name)
+        assert len((module.__doc__ or "").split()) >= 8, f"{name} does not say what lives in it"
+        offered = getattr(module, "__all__", [])
+        assert path.with_suffix(".pyi").exists() == bool(offered), name
+        if name.startswith("napari_unet.ui"):  # which needs a window system
+            continue
+        for each in offered:
+            value = getattr(module, each)
+            inside = isinstance(value, ModuleType) and value.__name__ == f"{name}.{each}"
+            stub = path.with_suffix(".pyi").read_text("utf-8")
+            assert inside == bool(re.search(rf"^from \. import .*\b{each}\b", stub, re.M)), each
+
+
 def test_modules_stay_short() -> None:
     lengths = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
@@ -113,8 +152,9 @@ def repository_files() -> list[Path]:
 
 
 def test_folders_can_be_taken_in() -> None:
-    """A folder of more files than that is a drawer, not a room."""
-    counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in repository_files())
+    """A folder of more files than that is a drawer, not a room; its door is no file of its own."""
+    files = (path for path in repository_files() if path.name != "__init__.pyi")
+    counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in files)
     assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 

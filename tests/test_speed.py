@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_unet.core.base.params import OUTPUT_MAPS, PRESETS, AugmentParams
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.normalisation import normalise
 from napari_unet.core.learning.sampling import Sampler, TrainingImage
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.nn.backend import compile_forward

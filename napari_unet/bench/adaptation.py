@@ -17,17 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.bench.annotator import WALKS, Annotator, Task
 from napari_unet.bench.benchmark import DataSet
-from napari_unet.core.base.arrays import Labels, Mask
-from napari_unet.core.base.params import FineTuneParams
-from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.cells.metrics import Scores, evaluate
-from napari_unet.io.files import read_image, read_labels
-from napari_unet.jobs.fine_tune import fine_tune
-from napari_unet.jobs.segment import segment
-from napari_unet.models.registry import find_model
+from napari_unet.core.base import FineTuneParams, Labels, Mask, Progress, Report
+from napari_unet.core.cells import Scores, evaluate
+from napari_unet.io import read_image, read_labels
+from napari_unet.jobs import fine_tune, segment
+from napari_unet.models import find_model
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
 
 PER_PLACE = 5
 """Objects that the user looks at in one view."""
@@ -127,7 +124,7 @@ def measure_adaptation(
 
     To be called in a new process, whose CPU time is counted.
     """
-    from napari_unet.nn.backend import use_policy
+    from napari_unet.nn import use_policy
 
     use_policy(point.precision)
     model: Model | Path = find_model(point.model)

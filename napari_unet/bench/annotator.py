@@ -13,13 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float64, Labels, Mask, slices
-from napari_unet.core.cells.ids import measure_cells
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.edits import surround
-from napari_unet.core.review.queue import Place, Reason, Tour, rank_places
-from napari_unet.core.review.review import CRUMB, Review, mark
+from napari_unet.core.base import Float64, Labels, Mask, slices
+from napari_unet.core.cells import measure_cells
+from napari_unet.core.image import PlaneGrid
+from napari_unet.core.review import CRUMB, Doubts, Place, Reason, Review, Tour, mark, rank_places, surround
 
 GOOD = 0.8
 """IoU with a true cell from which a user leaves a cell as it is."""

@@ -18,12 +18,10 @@ from napari_unet.bench.membranes import (
     label_interior,
 )
 from napari_unet.bench.methods import Method
-from napari_unet.core.base.arrays import Float32, Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.cells.metrics import Scores, evaluate
-from napari_unet.core.image.axes import PlaneGrid, plan_planes
-from napari_unet.io.files import read_image, read_labels
+from napari_unet.core.base import Float32, InputError, Labels, Progress, Report
+from napari_unet.core.cells import Scores, evaluate
+from napari_unet.core.image import PlaneGrid, plan_planes
+from napari_unet.io import read_image, read_labels
 from napari_unet.io.labels import Matched, match_by_stem
 
 

@@ -15,9 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from napari_unet.core.base.arrays import AnyLabels, Float32
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.instances import cell_landscape, find_cores, grow_markers
+from napari_unet.core.base import AnyLabels, Float32, InputError
+from napari_unet.core.cells import cell_landscape, find_cores, grow_markers
 
 PROMINENCES = tuple(round(0.02 * k, 2) for k in range(4, 26))
 """At which maps are parted into segments."""

@@ -22,13 +22,11 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
-from napari_unet.core.base.arrays import Float32, Index, Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import PlaneGrid, plan_planes
-from napari_unet.core.image.normalise import normalise, to_grey
-from napari_unet.io.files import ImageFile
-from napari_unet.jobs.segment import segment
-from napari_unet.models.registry import find_model, load_model
+from napari_unet.core.base import Float32, Index, InputError, Labels
+from napari_unet.core.image import PlaneGrid, normalise, plan_planes, to_grey
+from napari_unet.io import ImageFile
+from napari_unet.jobs import segment
+from napari_unet.models import find_model, load_model
 
 Plane = NDArray[np.generic]
 """A raw plane, grey (Y, X) or colour (Y, X, 3)."""

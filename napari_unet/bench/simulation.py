@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.bench.annotator import Annotator, Task, Walk, count_objects, drop_crumbs
 from napari_unet.bench.benchmark import DataSet
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.metrics import evaluate
-from napari_unet.io.files import read_image, read_labels
-from napari_unet.jobs.table import JOBS
-from napari_unet.models.registry import find_model
+from napari_unet.core.base import InputError
+from napari_unet.core.cells import evaluate
+from napari_unet.io import read_image, read_labels
+from napari_unet.jobs import JOBS
+from napari_unet.models import find_model
 
 STEPS = 20
 _ALL = 1_000_000
@@ -43,7 +43,7 @@ class Curve(BaseModel):
 
 def segment_tasks(data_set: DataSet, model: str, precision: str = "fastest") -> list[Task]:
     """Segment the images of a data set as the window does; InputError where one is no single plane."""
-    from napari_unet.nn.backend import use_policy
+    from napari_unet.nn import use_policy
 
     use_policy(precision)
     tasks = []

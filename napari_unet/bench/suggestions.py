@@ -9,10 +9,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.bench.annotator import Task, drop_crumbs
-from napari_unet.core.base.arrays import Labels, Mask, slices
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.review.queue import Place, rank_places
-from napari_unet.core.review.review import Review
+from napari_unet.core.base import Labels, Mask, slices
+from napari_unet.core.image import PlaneGrid
+from napari_unet.core.review import Place, Review, rank_places
 
 
 class Verdict(BaseModel):

@@ -21,12 +21,11 @@ from napari_unet.cli.console import (
     report,
     say,
 )
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress
-from napari_unet.models.registry import AUTO
+from napari_unet.core.base import InputError, Progress
+from napari_unet.models import AUTO
 
 if TYPE_CHECKING:
-    from napari_unet.jobs.batch_task import Outcome
+    from napari_unet.jobs import Outcome
 
 
 def batch(
@@ -46,8 +45,7 @@ def batch(
     as_json: JsonOption = False,
 ) -> None:
     """Segment many images with several processes; give it again to go on after an interruption."""
-    from napari_unet.jobs.batch import TABLE, collect_notes, name_files, plan_batch, run_batch
-    from napari_unet.jobs.cluster import open_cluster
+    from napari_unet.jobs import TABLE, collect_notes, name_files, open_cluster, plan_batch, run_batch
 
     if scheduler and workers:
         raise InputError("A scheduler has workers of its own: give --workers or --scheduler, not both.")

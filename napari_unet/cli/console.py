@@ -9,11 +9,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import LookParams
-from napari_unet.core.base.progress import Progress
-from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.image.axes import parse_channels
+from napari_unet.core.base import InputError, LookParams, Progress
+from napari_unet.core.cells import Scores
+from napari_unet.core.image import parse_channels
 
 
 def _parse_channels(text: str) -> int | tuple[int, ...] | None:

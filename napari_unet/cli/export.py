@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_unet.cli.console import JsonOption, report, say
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 
 
 def export(
@@ -27,7 +27,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write label images for other programs, and tables of measurements."""
-    from napari_unet.io.export.export import export_files
+    from napari_unet.io.export import export_files
 
     outcomes = []
     for outcome in export_files(labels, output, form, images, report):

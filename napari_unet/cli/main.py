@@ -33,11 +33,9 @@ from napari_unet.cli.console import (
 )
 from napari_unet.cli.export import export
 from napari_unet.cli.models import models_app
-from napari_unet.core.base.errors import DoubtfulError, InputError
-from napari_unet.core.base.params import PRESETS, FineTuneParams, TrainParams
-from napari_unet.core.base.progress import Progress
-from napari_unet.models.registry import AUTO, DEFAULT_MODEL
-from napari_unet.session.judgement import explain_known, explain_verdict
+from napari_unet.core.base import PRESETS, DoubtfulError, FineTuneParams, InputError, Progress, TrainParams
+from napari_unet.models import AUTO, DEFAULT_MODEL
+from napari_unet.session import explain_known, explain_verdict
 
 app = typer.Typer(
     add_completion=False,
@@ -57,13 +55,12 @@ Folder = Annotated[Path, typer.Option()]
 @app.command("open")
 def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
     """Open napari with the plugin docked, on the images named or on the sample image."""
-    from napari_unet.io.files import sample_path
-    from napari_unet.io.layers import read_layers
+    from napari_unet.io import read_layers, sample_path
 
     opened = {path: read_layers(path) for path in images or [sample_path("nuclei")]}
     import napari
 
-    from napari_unet.ui.common.opening import add_layers
+    from napari_unet.ui.common import add_layers
 
     viewer = napari.Viewer()
     for path, layers in opened.items():
@@ -86,13 +83,11 @@ def segment(
     as_json: JsonOption = False,
 ) -> None:
     """Segment images and write their label images."""
-    from napari_unet.core.image.axes import plan_planes
-    from napari_unet.io.files import list_images, read_image, stem_of, write_labels
-    from napari_unet.io.lazy import is_large
-    from napari_unet.io.zarr_write import count_cells
-    from napari_unet.jobs.choose_model import pick_model
-    from napari_unet.jobs.segment import segment as segment_image
-    from napari_unet.models.registry import find_model
+    from napari_unet.core.image import plan_planes
+    from napari_unet.io import count_cells, is_large, list_images, read_image, stem_of, write_labels
+    from napari_unet.jobs import pick_model
+    from napari_unet.jobs import segment as segment_image
+    from napari_unet.models import find_model
 
     paths = list_images([str(path) for path in inputs])
     _check_stems(paths, output)
@@ -146,7 +141,7 @@ def _say_of(path: Path, sentence: str) -> None:
 
 
 def _check_stems(paths: list[Path], output: Path) -> None:
-    from napari_unet.io.files import stem_of
+    from napari_unet.io import stem_of
 
     seen: dict[str, Path] = {}
     for path in paths:
@@ -182,12 +177,12 @@ def fine_tune(
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
-    from napari_unet.core.image.axes import plan_planes
-    from napari_unet.io.files import read_image, read_labels
+    from napari_unet.core.image import plan_planes
+    from napari_unet.io import read_image, read_labels
     from napari_unet.io.labels import match_by_stem, read_labels_of
-    from napari_unet.jobs.choose_model import pick_model
-    from napari_unet.jobs.fine_tune import fine_tune as tune
-    from napari_unet.models.registry import find_model
+    from napari_unet.jobs import fine_tune as tune
+    from napari_unet.jobs import pick_model
+    from napari_unet.models import find_model
 
     if output.suffix != ".keras":
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
@@ -269,8 +264,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model from folders; an interrupted run goes on when the command is given again."""
-    from napari_unet.jobs.train import train_from_folders
-    from napari_unet.models.registry import find_model
+    from napari_unet.jobs import train_from_folders
+    from napari_unet.models import find_model
 
     params = TrainParams(
         steps=steps,
@@ -314,8 +309,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score predicted label images against true ones, pooled over all images."""
-    from napari_unet.core.cells.metrics import evaluate as score
-    from napari_unet.io.files import read_labels as read_label_image
+    from napari_unet.core.cells import evaluate as score
+    from napari_unet.io import read_labels as read_label_image
     from napari_unet.io.labels import match_by_stem, read_labels
 
     pairs = match_by_stem(predictions, labels)
@@ -337,9 +332,8 @@ def benchmark(
     as_json: JsonOption = False,
 ) -> None:
     """Score models and peers on data sets with true labels; --model, --set and --peer may be repeated."""
-    from napari_unet.bench.benchmark import check_output, find_data_sets, render_table, run_benchmark
-    from napari_unet.bench.methods import load_methods
-    from napari_unet.io.atomic import write_file
+    from napari_unet.bench import check_output, find_data_sets, load_methods, render_table, run_benchmark
+    from napari_unet.io import write_file
 
     if output:
         check_output(output)
@@ -358,7 +352,7 @@ def benchmark(
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Check that everything works here, and say how fast it will be."""
-    from napari_unet.jobs.doctor import examine
+    from napari_unet.jobs import examine
 
     result = examine()
     print_result(result, as_json)

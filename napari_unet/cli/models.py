@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_unet.cli.console import JsonOption, print_result, say
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 
 models_app = typer.Typer(help="The models there are.", no_args_is_help=True)
 
@@ -20,7 +20,7 @@ OwnModel = Annotated[str, typer.Argument(help="Name of one of your own models.",
 @models_app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
     """List the bundled models and your own."""
-    from napari_unet.models.registry import find_models
+    from napari_unet.models import find_models
 
     entries = find_models()
     if as_json:
@@ -34,9 +34,7 @@ def list_models(as_json: JsonOption = False) -> None:
 @models_app.command("show")
 def show_model(name: ModelArgument, as_json: JsonOption = False) -> None:
     """Show a model's card, the hash of its file and the models it was fine-tuned from."""
-    from napari_unet.models.library import find_versions, hash_model
-    from napari_unet.models.lineage import trace_ancestry
-    from napari_unet.models.registry import find_model, read_entry
+    from napari_unet.models import find_model, find_versions, hash_model, read_entry, trace_ancestry
 
     path = find_model(name)
     card = read_entry(path).card
@@ -58,8 +56,7 @@ def verify_models(
     as_json: JsonOption = False,
 ) -> None:
     """Check that model files are safe and work, and show their hashes; exit code 1 if one does not."""
-    from napari_unet.models.library import verify_model
-    from napari_unet.models.registry import find_model, find_model_files
+    from napari_unet.models import find_model, find_model_files, verify_model
 
     rows = []
     for model in models or find_model_files():
@@ -89,8 +86,7 @@ def import_file(
     as_json: JsonOption = False,
 ) -> None:
     """Check a model file and copy it to your own models."""
-    from napari_unet.models.exchange import import_package, is_package
-    from napari_unet.models.library import hash_model, import_model
+    from napari_unet.models import hash_model, import_model, import_package, is_package
 
     path = (import_package if is_package(file) else import_model)(file, name)
     say(f"{file.name} is yours now, as '{path.stem}'.")
@@ -111,9 +107,15 @@ def export_file(
     as_json: JsonOption = False,
 ) -> None:
     """Write a model to one file, to share it: for napari-unet, or other programs (bioimage.io, ONNX)."""
-    from napari_unet.models.exchange import AUTHORS, export_onnx, export_package, is_package
-    from napari_unet.models.library import export_model, hash_model
-    from napari_unet.models.registry import find_model
+    from napari_unet.models import (
+        AUTHORS,
+        export_model,
+        export_onnx,
+        export_package,
+        find_model,
+        hash_model,
+        is_package,
+    )
 
     source = find_model(name)
     if is_package(file):
@@ -129,8 +131,7 @@ def export_file(
 @models_app.command("delete")
 def delete_own(name: OwnModel, as_json: JsonOption = False) -> None:
     """Delete one of your own models, at once and for good."""
-    from napari_unet.models.library import delete_model, find_versions
-    from napari_unet.models.lineage import find_children, shorten_hash
+    from napari_unet.models import delete_model, find_children, find_versions, shorten_hash
 
     versions = find_versions()
     version = next((version for version in versions if version.card.name == name), None)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 
 logger = logging.getLogger("napari_unet")
 

@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 from napari_unet.io.atomic import write_file
 from napari_unet.io.calibration import Calibration
 from napari_unet.io.failures import reading

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 
 _BLOCK = 16 << 20  # bytes hashed at a time
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 from napari_unet.io import files
 from napari_unet.io.calibration import MICROMETRES, Calibration
 from napari_unet.io.zarr_read import LABELS, is_zarr, list_labels, read_multiscale, read_pixels

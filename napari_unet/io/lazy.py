@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.image import PlaneGrid
 
 LARGE = 1 << 25
 """Pixels of a plane, or in all planes a multiple, from which an image is segmented in parts."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.cells.polygons import trace_polygons
-from napari_unet.core.image.axes import Place, iterate_planes
+from napari_unet.core.base import Labels
+from napari_unet.core.cells import trace_polygons
+from napari_unet.core.image import Place, iterate_planes
 
 Polygons = Sequence[Sequence[npt.NDArray[Any]]]
 """Polygons as lists of rings, each of corners (n, 2) as x, y."""

@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 from napari_unet.io.calibration import MICROMETRES, Calibration
 
 # Cameras and drawing programs fill the TIFF resolution with print values: 72, 96, 300, 600 dots per inch

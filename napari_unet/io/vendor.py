@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 from napari_unet.io.calibration import Calibration
 from napari_unet.io.failures import reading
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 from napari_unet.io.calibration import MICROMETRES, Calibration
 from napari_unet.io.failures import reading
 

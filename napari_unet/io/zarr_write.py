@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Labels, as_labels, slices
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.blocks import plan_blocks
+from napari_unet.core.base import InputError, Labels, as_labels, slices
+from napari_unet.core.image import plan_blocks
 from napari_unet.io.atomic import TEMPORARY, replace, sync_folder, write_file
 from napari_unet.io.failures import reading
 from napari_unet.io.zarr_read import KIND, LABELS, is_zarr, read_multiscale

@@ -21,16 +21,13 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Cancelled, IsCancelled, Progress, Report
-from napari_unet.io.atomic import TEMPORARY, write_file
-from napari_unet.io.files import list_images, stem_of
-from napari_unet.io.zarr_read import ENDING
+from napari_unet.core.base import Cancelled, InputError, IsCancelled, Progress, Report
+from napari_unet.io import ENDING, TEMPORARY, list_images, stem_of, write_file
 from napari_unet.jobs.batch_task import Outcome, Settings, Task, identify, segment_file
 from napari_unet.jobs.choose_model import list_candidates
 from napari_unet.jobs.cluster import open_cluster
-from napari_unet.models.registry import AUTO, BUNDLED, find_model
-from napari_unet.nn.model_file import hash_file, read_card
+from napari_unet.models import AUTO, BUNDLED, find_model
+from napari_unet.nn import hash_file, read_card
 
 if TYPE_CHECKING:
     from distributed import Client

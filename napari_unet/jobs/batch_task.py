@@ -20,18 +20,22 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import plan_planes
-from napari_unet.io.atomic import write_file
-from napari_unet.io.files import ImageFile, read_image, write_labels
-from napari_unet.io.lazy import is_large
-from napari_unet.io.zarr_read import ENDING, LABELS
-from napari_unet.io.zarr_write import count_cells
+from napari_unet.core.base import InputError, Labels
+from napari_unet.core.image import plan_planes
+from napari_unet.io import (
+    ENDING,
+    LABELS,
+    ImageFile,
+    count_cells,
+    is_large,
+    read_image,
+    write_file,
+    write_labels,
+)
 from napari_unet.jobs.choose_model import choose_model
 from napari_unet.jobs.model_cache import resolve_model
-from napari_unet.jobs.segment import segment
-from napari_unet.nn.model_file import hash_file
+from napari_unet.jobs.segmentation import segment
+from napari_unet.nn import hash_file
 
 _one_at_a_time = threading.Lock()
 """Held while an image is segmented: the threads of a worker share one network, which uses all cores."""

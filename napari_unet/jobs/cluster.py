@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 
 if TYPE_CHECKING:
     from distributed import Client

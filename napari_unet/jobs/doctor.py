@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from napari_unet.jobs.train import software_versions
-from napari_unet.models.registry import DEFAULT_MODEL, find_models, load_model, models_folder
+from napari_unet.models import DEFAULT_MODEL, find_models, load_model, models_folder
 
 _SIDE = 512
 
 
 def examine() -> dict[str, Any]:
     """Return what was found, with a list of ``problems`` (sentences; empty if all is well)."""
-    from napari_unet.nn.backend import backend_name, fast_policy, has_gpu
+    from napari_unet.nn import backend_name, fast_policy, has_gpu
 
     problems: list[str] = []
     result: dict[str, Any] = {

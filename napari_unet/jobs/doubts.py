@@ -6,12 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.review.doubt import Doubts, measure_doubts
-from napari_unet.core.review.queue import rank_places
-from napari_unet.core.review.review import Review
-from napari_unet.core.review.suggest import suggest
+from napari_unet.core.base import ModelCard
+from napari_unet.core.image import PlaneGrid
+from napari_unet.core.review import Doubts, Review, measure_doubts, rank_places, suggest
 from napari_unet.jobs.plane import PlaneCells
 
 

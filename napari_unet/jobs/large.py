@@ -15,20 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.cells.instances import needed_maps
-from napari_unet.core.cells.link import link_cells
-from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.image.footprint import Footprint, estimate_footprint
-from napari_unet.io.atomic import TEMPORARY
-from napari_unet.io.zarr_read import ENDING
-from napari_unet.io.zarr_write import BLOCK, fill_label_image
+from napari_unet.core.base import InputError, Progress, Report
+from napari_unet.core.cells import link_cells, needed_maps
+from napari_unet.core.image import Channels, Footprint, PlaneGrid, estimate_footprint
+from napari_unet.io import BLOCK, ENDING, TEMPORARY, fill_label_image
 from napari_unet.jobs.lazy_plane import PlaneSlot, open_plane, plane_shape
 from napari_unet.jobs.plane import OnDisk, segment_plane, tell_of_plane
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Index, PlaneBox
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.image.blocks import Shape
-from napari_unet.core.image.normalise import rescale
-from napari_unet.core.image.survey import RawReader, survey_plane
+from napari_unet.core.base import Index, InputError, PlaneBox
+from napari_unet.core.image import Channels, PlaneGrid, RawReader, Shape, rescale, survey_plane
 
 logger = logging.getLogger("napari_unet")
 

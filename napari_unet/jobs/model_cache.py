@@ -6,13 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Cancelled, IsCancelled, Progress, Report
-from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.models.registry import find_model
+from napari_unet.core.base import Cancelled, InputError, IsCancelled, Progress, Report
+from napari_unet.core.image import Channels, PlaneGrid
+from napari_unet.models import find_model
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
 
 
 def resolve_model(model: Model | str | Path, views: int | None = None) -> Model:
@@ -29,7 +28,7 @@ def resolve_model(model: Model | str | Path, views: int | None = None) -> Model:
 @lru_cache(maxsize=8)
 def _load(path: Path, modified: int, views: int) -> Model:
     """Load a model that looks so many times; a file that was ``modified`` is loaded anew."""
-    from napari_unet.nn.model import load_model_file
+    from napari_unet.nn import load_model_file
 
     return load_model_file(path) if views == 1 else _load(path, modified, 1).look(views)
 

@@ -16,19 +16,23 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Float32, PlaneBox, Span, slices
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.cells.blockwise import BlockPlane, label_blocks
-from napari_unet.core.cells.instances import needed_maps, smallest_area
-from napari_unet.core.image.blocks import Reader, Shape, grow_box
-from napari_unet.core.image.normalise import rescale
-from napari_unet.core.image.resample import resampled
-from napari_unet.core.image.survey import WINDOW, RawReader, Survey, survey_plane
+from napari_unet.core.base import Float32, InputError, PlaneBox, Progress, Report, Span, slices
+from napari_unet.core.cells import BlockPlane, label_blocks, needed_maps, smallest_area
+from napari_unet.core.image import (
+    WINDOW,
+    RawReader,
+    Reader,
+    Shape,
+    Survey,
+    grow_box,
+    resampled,
+    rescale,
+    survey_plane,
+)
 from napari_unet.jobs.lazy_plane import PlaneSlot
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
 
 Tell = Callable[[float, str], object]
 """Is told which part of a plane is done, 0 to 1, and what is being done."""

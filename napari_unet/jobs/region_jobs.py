@@ -8,11 +8,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from napari_unet.core.base.progress import IsCancelled, Progress, Report
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import read_boxes
-from napari_unet.core.image.normalise import check_pixels
-from napari_unet.io.zarr_write import count_cells
+from napari_unet.core.base import IsCancelled, Progress, Report
+from napari_unet.core.image import PlaneGrid, check_pixels, read_boxes
+from napari_unet.io import count_cells
 from napari_unet.jobs.doubts import find_doubts
 from napari_unet.jobs.large import LargeRun, estimate, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet.core.base.progress import IsCancelled, Report
-from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.base import IsCancelled, Report
+from napari_unet.core.image import PlaneGrid
 from napari_unet.jobs.choose_model import Choice, choose_model
-from napari_unet.jobs.fine_tune import examine_job, fine_tune_job, prepare_job
+from napari_unet.jobs.fine_tuning import examine_job, fine_tune_job, prepare_job
 from napari_unet.jobs.model_cache import obey, resolve_model
 from napari_unet.jobs.region_jobs import estimate_job, segment_large_job, segment_view_job
-from napari_unet.jobs.segment import segment_job
-from napari_unet.models.library import verify_model
+from napari_unet.jobs.segmentation import segment_job
+from napari_unet.models import verify_model
 
 Request = dict[str, Any]
 
 
 def _warm_up_job(request: Request, _report: Report, _cancelled: IsCancelled) -> dict[str, Any]:
-    from napari_unet.nn.backend import backend_name, fast_policy
-    from napari_unet.nn.learn.timing import estimate_step
+    from napari_unet.nn import backend_name, fast_policy
+    from napari_unet.nn.learn import estimate_step
 
     model = resolve_model(request["model"])
     model.predict_maps(np.zeros((32, 32, model.card.network.channels), np.float32))

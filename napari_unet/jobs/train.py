@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import PRESETS, InstanceParams, TrainParams
-from napari_unet.core.cells.metrics import Scores, evaluate
-from napari_unet.core.cells.targets import number_cells
-from napari_unet.core.image.axes import PlaneGrid, plan_planes
-from napari_unet.core.image.normalise import check_pixels, normalise
-from napari_unet.core.image.scale import measure_object_size, measure_size_range
-from napari_unet.core.learning.sampling import TrainingImage, mix
-from napari_unet.io.files import read_image
+from napari_unet.core.base import PRESETS, InputError, InstanceParams, ModelCard, TrainParams
+from napari_unet.core.cells import Scores, evaluate, number_cells
+from napari_unet.core.image import (
+    PlaneGrid,
+    check_pixels,
+    measure_object_size,
+    measure_size_range,
+    normalise,
+    plan_planes,
+)
+from napari_unet.core.learning import TrainingImage, mix
+from napari_unet.io import read_image
 from napari_unet.io.labels import match_by_stem, read_labels_of
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
 
 _VALIDATION_EVERY = 8
 
@@ -106,8 +108,8 @@ def train_from_folders(
     the network sees all images resized so that a typical cell has this diameter in px. An interrupted run
     goes on from ``checkpoints`` (default: ``<output>.training`` beside the output).
     """
-    from napari_unet.nn.learn.from_scratch import train
-    from napari_unet.nn.model_file import hash_file, load_network, save_network
+    from napari_unet.nn import hash_file, load_network, save_network
+    from napari_unet.nn.learn import train
 
     if preset not in PRESETS:
         raise InputError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)}.")
@@ -205,7 +207,7 @@ def software_versions() -> dict[str, str]:
     """Return the versions of this package and of what it computes with."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from napari_unet.nn.backend import backend_name
+    from napari_unet.nn import backend_name
 
     found = {}
     for package in ("napari-unet", "keras", backend_name(), "numpy", "scikit-image"):

@@ -20,10 +20,8 @@ import numpy.typing as npt
 import yaml
 from PIL import Image
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import CLIP, HIGH, LOW
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.base import CLIP, HIGH, LOW, InputError, ModelCard
+from napari_unet.core.image import normalise
 from napari_unet.io import atomic, files
 from napari_unet.models.library import import_model
 
@@ -62,7 +60,7 @@ def export_package(
     Raises InputError for a model that cannot be read, unpadded convolutions, missing packages and a place
     that cannot be written.
     """
-    from napari_unet.nn.model_file import load_network
+    from napari_unet.nn import load_network
 
     if target.suffix != ".zip":
         raise InputError(f"The package cannot be written to {target.name}: choose a name that ends in .zip.")
@@ -81,7 +79,7 @@ def export_package(
     }
     weights: dict[str, Any] = {"keras_v3": _describe_keras(parts[KERAS])}
     if with_onnx:
-        from napari_unet.nn.onnx import encode_onnx
+        from napari_unet.nn import encode_onnx
 
         parts[ONNX], opset = encode_onnx(network, test.seen)
         weights["onnx"] = {**_point(ONNX, parts[ONNX]), "opset_version": opset, "parent": "keras_v3"}
@@ -100,8 +98,7 @@ def export_onnx(source: Path, target: Path) -> Path:
 
     Raises InputError as `export_package` does.
     """
-    from napari_unet.nn.model_file import load_network
-    from napari_unet.nn.onnx import encode_onnx
+    from napari_unet.nn import encode_onnx, load_network
 
     network, card = load_network(source)
     content, _ = encode_onnx(network, _make_test(network, card).seen)
@@ -175,7 +172,7 @@ def _point(name: str, content: bytes) -> dict[str, str]:
 
 
 def _describe_keras(content: bytes) -> dict[str, Any]:
-    from napari_unet.nn.backend import backend_name
+    from napari_unet.nn import backend_name
 
     backend = backend_name()
     return {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 from napari_unet.io import atomic
 from napari_unet.models.lineage import Version
 from napari_unet.models.registry import ModelEntry, find_model_files, find_models, models_folder, read_entry
@@ -43,7 +43,7 @@ def hash_model(path: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def _hash(path: Path, modified: int, size: int) -> str:  # noqa: ARG001 - a file that changed is hashed anew
-    from napari_unet.nn.model_file import hash_file
+    from napari_unet.nn import hash_file
 
     return hash_file(path)
 
@@ -53,7 +53,7 @@ def verify_model(path: Path) -> str:
 
     The weights are loaded, but nothing in the file is run. InputError that says what is wrong.
     """
-    from napari_unet.nn.model_file import hash_file, load_network
+    from napari_unet.nn import hash_file, load_network
 
     network, card = load_network(path)
     if len(card.outputs) != card.network.classes:

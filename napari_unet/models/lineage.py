@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.cells.metrics import Scores
+from napari_unet.core.base import ModelCard
+from napari_unet.core.cells import Scores
 from napari_unet.models.registry import ModelEntry
 
 UNKNOWN = "–"

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError, ModelCard
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
 
 DEFAULT_MODEL = "nuclei"
 AUTO = "auto"
@@ -58,7 +57,7 @@ def find_models(folders: Iterable[Path] = ()) -> list[ModelEntry]:
 
 def read_entry(path: Path) -> ModelEntry:
     """Return the card of a model file, with the name that the file has; InputError if it is none."""
-    from napari_unet.nn.model_file import read_card
+    from napari_unet.nn import read_card
 
     card = read_card(path).model_copy(update={"name": path.stem})
     return ModelEntry(card, path, path.parent == BUNDLED)
@@ -86,6 +85,6 @@ def find_model(name_or_path: str | Path, folders: Iterable[Path] = ()) -> Path:
 
 def load_model(name_or_path: str | Path) -> Model:
     """Load a model by name or path, ready to predict; InputError if there is none or the file is not one."""
-    from napari_unet.nn.model import load_model_file
+    from napari_unet.nn import load_model_file
 
     return load_model_file(find_model(name_or_path))

@@ -12,26 +12,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Float32, PlaneBox, slices
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import VIEWS, NetworkParams
-from napari_unet.core.cells.fit import measure_agreement
-from napari_unet.core.cells.instances import label_instances
-from napari_unet.core.image.blocks import Reader, Shape, read_boxes, within
-from napari_unet.core.image.normalise import normalise
-from napari_unet.core.image.resample import resampled
-from napari_unet.core.image.sample import choose_window
-from napari_unet.core.image.scale import fits_range, measure_confidence
-from napari_unet.core.image.tiling import (
+from napari_unet.core.base import VIEWS, Float32, InputError, ModelCard, NetworkParams, PlaneBox, slices
+from napari_unet.core.cells import label_instances, measure_agreement
+from napari_unet.core.image import (
+    Reader,
+    Shape,
     Tile,
     TilePlan,
+    choose_window,
     clip_tile,
+    fits_range,
     halve_tile,
+    measure_confidence,
     move_tile,
+    normalise,
     plan_tiles,
+    read_boxes,
     read_tile,
+    resampled,
     stitch,
+    within,
 )
 from napari_unet.nn.backend import Forward, compile_forward, fast_policy, keras
 from napari_unet.nn.model_file import hash_file, load_network, save_network

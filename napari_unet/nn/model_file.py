@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError, ModelCard
 
 if TYPE_CHECKING:
     from napari_unet.nn.backend import keras

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 
 if TYPE_CHECKING:
     from napari_unet.nn.backend import keras

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.learning.sampling import Batch, Sampler
+from napari_unet.core.learning import Batch, Sampler
 from napari_unet.nn.backend import backend_name, keras
 from napari_unet.nn.losses import WeightedCrossEntropy, WeightedSoftmaxCrossEntropy
 

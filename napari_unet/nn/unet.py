@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_unet.core.base.params import NetworkParams
+from napari_unet.core.base import NetworkParams
 from napari_unet.nn.backend import keras
 
 layers = keras.layers

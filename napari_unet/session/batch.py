@@ -14,16 +14,20 @@ from pathlib import Path
 import platformdirs
 from psygnal import Signal
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress
-from napari_unet.io.files import list_images
-from napari_unet.io.layers import LayerData, read_result
-from napari_unet.jobs.batch import TABLE, Order, collect_notes, find_labels, name_files
-from napari_unet.jobs.batch_task import Outcome
-from napari_unet.jobs.cluster import MISSING, is_installed
+from napari_unet.core.base import InputError, Progress
+from napari_unet.io import LayerData, list_images, read_result
+from napari_unet.jobs import (
+    MISSING,
+    TABLE,
+    Order,
+    Outcome,
+    collect_notes,
+    find_labels,
+    is_installed,
+    name_files,
+)
 from napari_unet.session.runner import Background, Post
-from napari_unet.worker.job import Job
-from napari_unet.worker.worker import Worker
+from napari_unet.worker import Job, Worker
 
 logger = logging.getLogger("napari_unet")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_unet.core.cells.ids import measure_cells
-from napari_unet.io.export.export import export_labels
-from napari_unet.io.files import ImageFile
+from napari_unet.core.cells import measure_cells
+from napari_unet.io import ImageFile
+from napari_unet.io.export import export_labels
 from napari_unet.session.image import OpenImage
 from napari_unet.session.runner import Runner
 

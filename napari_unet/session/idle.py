@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_unet.session.runner import Runner
-from napari_unet.worker.job import Job
-from napari_unet.worker.worker import Worker
+from napari_unet.worker import Job, Worker
 
 _PATIENCE = 60.0  # s, that a job has to make way in
 

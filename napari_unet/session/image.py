@@ -14,21 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.arrays import Box, Index, Labels, slices
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.measure import Columns, measure
-from napari_unet.core.image.axes import Channels, PlaneGrid, plan_planes
-from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.queue import Place, Tour
-from napari_unet.core.review.review import Patch, Review, ReviewCounts, changed_box
-from napari_unet.io.calibration import Calibration
-from napari_unet.io.files import read_calibration
-from napari_unet.io.hashing import hash_samples
-from napari_unet.io.lazy import is_large
+from napari_unet.core.base import Box, Index, InputError, Labels, slices
+from napari_unet.core.cells import Columns, measure
+from napari_unet.core.image import Channels, PlaneGrid, plan_planes
+from napari_unet.core.review import Doubts, Patch, Place, Review, ReviewCounts, Tour, changed_box
+from napari_unet.io import Calibration, hash_samples, is_large, read_calibration
 from napari_unet.session.scope import Part, Planes, View
 from napari_unet.session.source import Source, name_axes, read_plane
-from napari_unet.store.journal import Edit, JournalWriter
-from napari_unet.store.project import ImageRecord, Project
+from napari_unet.store import Edit, ImageRecord, JournalWriter, Project
 
 logger = logging.getLogger("napari_unet")
 

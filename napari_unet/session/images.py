@@ -8,14 +8,12 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_unet.core.base.arrays import Box, Index, Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.queue import Place, Tour, rank_places
-from napari_unet.core.review.review import Patch, Review, flip, mark, toggle, unmark
+from napari_unet.core.base import Box, Index, InputError, Labels
+from napari_unet.core.review import Patch, Place, Review, Tour, flip, mark, rank_places, toggle, unmark
 from napari_unet.session.image import OpenImage, Where, open_image
 from napari_unet.session.runner import Run, Runner
 from napari_unet.session.source import Source
-from napari_unet.store.project import Project
+from napari_unet.store import Project
 
 
 class OpenImages(Mapping[str, OpenImage]):

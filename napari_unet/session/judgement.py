@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.learning.holdout import Verdict
+from napari_unet.core.cells import Scores
+from napari_unet.core.learning import Verdict
 
 _PARTS = {0.5: "half", 0.25: "a quarter"}
 _LEAST_LOSS = 0.005

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.merge import merge_labels
-from napari_unet.core.review.review import Patch, Review
+from napari_unet.core.base import InputError
+from napari_unet.core.review import Patch, Review, merge_labels
 from napari_unet.io.labels import LabelFile, Target, fit_labels, read_labels
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages

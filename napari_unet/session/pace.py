@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from napari_unet.core.learning.budget import FEWEST_STEPS
+from napari_unet.core.learning import FEWEST_STEPS
 
 _OTHER_WORK = 20.0  # steps, that all but the learning takes about as long as
 _MOST_OTHER = 0.6  # of the time

@@ -15,22 +15,16 @@ from typing import Any
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_unet.core.base.arrays import Index, PlaneBox
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Cancelled, Progress
-from napari_unet.core.image.axes import Channels
-from napari_unet.core.review.review import Review
-from napari_unet.io.zarr_read import is_zarr
-from napari_unet.io.zarr_write import add_labels
-from napari_unet.jobs.region_jobs import Outline
+from napari_unet.core.base import Cancelled, Index, InputError, PlaneBox, Progress
+from napari_unet.core.image import Channels
+from napari_unet.core.review import Review
+from napari_unet.io import add_labels, is_zarr
+from napari_unet.jobs import Outline
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.runner import Activity, Run, Runner
-from napari_unet.store.large_labels import DiskCells
-from napari_unet.store.project import ImageRecord, Project
-from napari_unet.store.region import Region, check_size, find_known, read_region
-from napari_unet.worker.job import Job
-from napari_unet.worker.worker import Worker
+from napari_unet.store import DiskCells, ImageRecord, Project, Region, check_size, find_known, read_region
+from napari_unet.worker import Job, Worker
 
 _HIGHEST, _WRITTEN = "highest_cell", "written"
 

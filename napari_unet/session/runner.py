@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 
 from psygnal import Signal
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress
-from napari_unet.worker.job import Job
+from napari_unet.core.base import InputError, Progress
+from napari_unet.worker import Job
 
 logger = logging.getLogger("napari_unet")
 

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Index, PlaneBox, slices
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import within
-from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.merge import find_reaching, merge_labels, merge_view
-from napari_unet.core.review.queue import merge_doubts
-from napari_unet.core.review.review import Review
+from napari_unet.core.base import Index, PlaneBox, slices
+from napari_unet.core.image import PlaneGrid, within
+from napari_unet.core.review import Doubts, Review, find_reaching, merge_doubts, merge_labels, merge_view
 
 if TYPE_CHECKING:
     from napari_unet.session.image import OpenImage

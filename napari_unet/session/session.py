@@ -11,13 +11,11 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
-from napari_unet.core.base.arrays import Index, Labels, PlaneBox
-from napari_unet.core.image.axes import Channels
-from napari_unet.core.review.merge import cut_review, restore_review
-from napari_unet.core.review.rebase import rebase
-from napari_unet.core.review.review import Review
-from napari_unet.jobs.choose_model import Choice, list_candidates
-from napari_unet.models.registry import AUTO, DEFAULT_MODEL, ModelEntry, find_models
+from napari_unet.core.base import Index, Labels, PlaneBox
+from napari_unet.core.image import Channels
+from napari_unet.core.review import Review, cut_review, rebase, restore_review
+from napari_unet.jobs import Choice, list_candidates
+from napari_unet.models import AUTO, DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.idle import IdleWork
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
@@ -29,9 +27,8 @@ from napari_unet.session.scope import Part, Planes, View
 from napari_unet.session.source import Source
 from napari_unet.session.training_images import Teachers, gather_corrections
 from napari_unet.session.trial import Trial, name_model, new_run_folder
-from napari_unet.store.project import Project
-from napari_unet.worker.job import Job
-from napari_unet.worker.worker import Worker
+from napari_unet.store import Project
+from napari_unet.worker import Job, Worker
 
 _COLLECTING = "Collecting your corrections"
 

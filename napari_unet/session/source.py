@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.arrays import Index
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import PlaneGrid, plan_planes
-from napari_unet.store.region import Region
+from napari_unet.core.base import Index, InputError
+from napari_unet.core.image import PlaneGrid, plan_planes
+from napari_unet.store import Region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

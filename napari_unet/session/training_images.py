@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.arrays import Index
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Channels, PlaneGrid
-from napari_unet.core.review.review import Review
-from napari_unet.io.files import read_image
-from napari_unet.io.hashing import hash_image
+from napari_unet.core.base import Index, InputError
+from napari_unet.core.image import Channels, PlaneGrid
+from napari_unet.core.review import Review
+from napari_unet.io import hash_image, read_image
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.runner import Runner
 from napari_unet.session.source import read_plane
-from napari_unet.store.project import ImageRecord, Project
-from napari_unet.store.region import read_region
+from napari_unet.store import ImageRecord, Project, read_region
 
 logger = logging.getLogger("napari_unet")
 _USED = "teaches"

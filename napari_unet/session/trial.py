@@ -10,12 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.image.axes import Channels
-from napari_unet.core.learning.holdout import Verdict
-from napari_unet.core.review.merge import cut_review, restore_review
-from napari_unet.core.review.review import Review
+from napari_unet.core.base import Labels
+from napari_unet.core.cells import Scores
+from napari_unet.core.image import Channels
+from napari_unet.core.learning import Verdict
+from napari_unet.core.review import Review, cut_review, restore_review
 from napari_unet.io import atomic
 from napari_unet.session.judgement import explain_known, explain_verdict
 

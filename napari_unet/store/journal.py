@@ -23,8 +23,8 @@ from typing import Protocol
 
 from psygnal import Signal, SignalInstance
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.review import Review
+from napari_unet.core.base import InputError
+from napari_unet.core.review import Review
 from napari_unet.io import atomic
 from napari_unet.store.records import Edit, decode, encode
 

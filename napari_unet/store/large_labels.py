@@ -20,14 +20,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import within
-from napari_unet.core.review.merge import frame, insert_cells
-from napari_unet.io import atomic
-from napari_unet.io.zarr_read import ENDING, is_zarr, read_multiscale, read_pixels
-from napari_unet.io.zarr_write import Place, count_cells, open_levels, refill_levels
+from napari_unet.core.base import InputError, Labels
+from napari_unet.core.image import PlaneGrid, within
+from napari_unet.core.review import frame, insert_cells
+from napari_unet.io import (
+    ENDING,
+    Place,
+    atomic,
+    count_cells,
+    is_zarr,
+    open_levels,
+    read_multiscale,
+    read_pixels,
+    refill_levels,
+)
 from napari_unet.store.region import Region
 
 logger = logging.getLogger("napari_unet")

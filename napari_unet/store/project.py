@@ -19,11 +19,9 @@ import numpy.typing as npt
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_unet.core.base.arrays import Labels, Mask
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.review import Review
-from napari_unet.io import atomic
-from napari_unet.io.hashing import hash_image
+from napari_unet.core.base import InputError, Labels, Mask
+from napari_unet.core.review import Review
+from napari_unet.io import atomic, hash_image
 from napari_unet.store.journal import JournalWriter
 from napari_unet.store.review_store import ReviewStore
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Box, Labels, Mask, as_labels, slices
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.review import Review
+from napari_unet.core.base import Box, InputError, Labels, Mask, as_labels, slices
+from napari_unet.core.review import Review
 
 _LABELS, _MARKED = 1, 2
 

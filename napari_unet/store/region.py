@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from napari_unet.core.base.arrays import Index, PlaneBox
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import Index, InputError, PlaneBox
 from napari_unet.store.project import ImageRecord
 
 WIDEST = 4096

@@ -21,10 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.review import Review
-from napari_unet.io import atomic
-from napari_unet.io.lock import FolderLock, HeldError
+from napari_unet.core.base import InputError
+from napari_unet.core.review import Review
+from napari_unet.io import FolderLock, HeldError, atomic
 from napari_unet.store.journal import Journal, JournalError, replay
 from napari_unet.store.records import Edit
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
-from napari_unet.ui.panel.panel import UNetPanel
+from napari_unet.ui.panel import UNetPanel
 
 
 def find_panel(viewer: Any) -> UNetPanel | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from psygnal import Signal, SignalInstance
 
-from napari_unet.core.base.progress import Cancelled, Progress
+from napari_unet.core.base import Cancelled, Progress
 from napari_unet.worker.channel import Packed
 
 logger = logging.getLogger("napari_unet")

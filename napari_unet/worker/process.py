@@ -21,8 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Cancelled, IsCancelled, Progress, Report
+from napari_unet.core.base import Cancelled, InputError, IsCancelled, Progress, Report
 from napari_unet.worker.channel import Channel, Packed, Parcel, connect, pack
 
 logger = logging.getLogger("napari_unet")

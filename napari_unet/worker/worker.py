@@ -15,7 +15,7 @@ from typing import Any
 import platformdirs
 from psygnal import Signal
 
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError
 from napari_unet.worker.channel import Parcel, pack, remove
 from napari_unet.worker.child import ChildProcess, tail
 from napari_unet.worker.job import Job, JobError, JobState, WorkerCrashed, emit

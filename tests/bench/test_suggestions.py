@@ -6,7 +6,7 @@ import pytest
 from napari_unet.bench.annotator import Task
 from napari_unet.bench.suggestions import judge_suggestions
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.suggest import Suggestion
+from napari_unet.core.review.suggestions import Suggestion
 
 BOX = ((8, 42), (8, 62))
 

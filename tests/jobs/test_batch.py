@@ -362,7 +362,7 @@ def test_no_time_is_spent_on_what_to_correct_next(make_images, tiny_model, tmp_p
     def find(card, cells, plane):
         pytest.fail("nobody corrects anything during a batch")
 
-    monkeypatch.setattr("napari_unet.jobs.segment.find_doubts", find)
+    monkeypatch.setattr("napari_unet.jobs.segmentation.find_doubts", find)
     (task, _) = plan_batch([make_images(2)], tmp_path / "out", tiny_model)
     assert segment_file(task).status == "done"
 

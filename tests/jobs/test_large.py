@@ -18,7 +18,7 @@ from napari_unet.jobs import large, plane
 from napari_unet.jobs.batch import plan_batch
 from napari_unet.jobs.batch_task import segment_file
 from napari_unet.jobs.model_cache import resolve_model
-from napari_unet.jobs.segment import segment
+from napari_unet.jobs.segmentation import segment
 from napari_unet.nn import model as predictor
 
 

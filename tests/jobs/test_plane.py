@@ -8,7 +8,7 @@ import pytest
 from napari_unet.core.base.arrays import slices
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.blocks import read_boxes, within
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.normalisation import normalise
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.jobs import plane as pipeline
 from napari_unet.jobs.doubts import find_doubts

@@ -13,7 +13,7 @@ from napari_unet.cli.main import main
 from napari_unet.core.base.card import ModelCard
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.params import CLIP, NetworkParams
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.normalisation import normalise
 from napari_unet.models.exchange import export_onnx, export_package, import_package
 from napari_unet.models.registry import read_entry
 from napari_unet.nn.model_file import load_network, save_network

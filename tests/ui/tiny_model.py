@@ -39,7 +39,7 @@ def main(path: Path, steps: int) -> None:
     """Train from scratch to find what is bright."""
     from napari_unet.core.base.card import ModelCard
     from napari_unet.core.base.params import OUTPUT_MAPS, AugmentParams, NetworkParams, TrainParams
-    from napari_unet.core.image.normalise import normalise
+    from napari_unet.core.image.normalisation import normalise
     from napari_unet.core.image.scale import measure_object_size
     from napari_unet.core.learning.sampling import TrainingImage
     from napari_unet.nn.learn.from_scratch import train

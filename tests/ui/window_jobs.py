@@ -14,7 +14,7 @@ from skimage.measure import label
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled, Progress
 from napari_unet.core.review.doubt import Doubts
-from napari_unet.core.review.suggest import Suggestion
+from napari_unet.core.review.suggestions import Suggestion
 from napari_unet.jobs.choose_model import Choice
 
 COUNTS = {"dice": 0.8, "objects": 9, "matched": 6, "false": 1, "split": 0}

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Float32, Labels, Mask, PlaneBox, slices
-from napari_unet.core.base.params import InstanceParams
+from napari_unet.core.base import Float32, InstanceParams, Labels, Mask, PlaneBox, slices
 from napari_unet.core.cells.instances import (
     RISE,
     SMOOTHING_REACH,
@@ -31,7 +30,7 @@ from napari_unet.core.cells.instances import (
     plan_levels,
 )
 from napari_unet.core.cells.targets import depth_in_pixels
-from napari_unet.core.image.blocks import Components, Reader, Shape, grow_box, plan_blocks, within
+from napari_unet.core.image import Components, Reader, Shape, grow_box, plan_blocks, within
 
 Table = NDArray[Any]
 """A number for each id, to index by id."""

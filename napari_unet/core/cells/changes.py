@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels
+from napari_unet.core.base import Labels
 
 _SAME = 0.9
 _MATCH = 0.5

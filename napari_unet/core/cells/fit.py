@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
-from napari_unet.core.base.arrays import Float32, Labels
+from napari_unet.core.base import Float32, Labels
 from napari_unet.core.cells.metrics import evaluate
 
 LEAST_FIT = 0.22

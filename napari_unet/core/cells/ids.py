@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Ids, Labels
+from napari_unet.core.base import Ids, Labels
 
 
 def measure_cells(labels: Labels) -> tuple[Ids, Ids]:

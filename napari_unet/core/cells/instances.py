@@ -12,8 +12,7 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 from skimage.segmentation import watershed
 
-from napari_unet.core.base.arrays import Float32
-from napari_unet.core.base.params import InstanceParams
+from napari_unet.core.base import Float32, InstanceParams
 from napari_unet.core.cells.targets import distance as cell_depth
 
 SMOOTHING_REACH = 6

@@ -16,7 +16,7 @@ from scipy import ndimage, sparse
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import connected_components
 
-from napari_unet.core.base.arrays import Float64, Ids, Labels
+from napari_unet.core.base import Float64, Ids, Labels
 
 SAME_IN_DEPTH = 0.5
 """Share of the smaller of two areas that a cell's outlines in neighbouring planes have in common."""

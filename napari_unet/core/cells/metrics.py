@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from napari_unet.core.base.arrays import AnyLabels
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import AnyLabels, InputError
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(9))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
-from napari_unet.core.base.arrays import Float32, Labels
+from napari_unet.core.base import Float32, Labels
 
 _CUTOFF = 4.0
 BORDER_WIDTH = 5

@@ -1,1 +1,5 @@
-"""core/image"""
+"""An image before any network sees it: axes and planes, brightness, scale, tiles and blocks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Index
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.normalise import normalise, to_grey
+from napari_unet.core.base import Index, InputError
+from napari_unet.core.image.normalisation import normalise, to_grey
 
 KNOWN = "TZCYXS"
 _MOST_CHANNELS = 4

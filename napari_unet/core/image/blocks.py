@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
-from napari_unet.core.base.arrays import PlaneBox, slices
+from napari_unet.core.base import PlaneBox, slices
 
 Shape = tuple[int, int]
 Reader = Callable[[PlaneBox], NDArray[np.float32]]

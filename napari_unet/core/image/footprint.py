@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_unet.core.base.params import NetworkParams
+from napari_unet.core.base import NetworkParams
 from napari_unet.core.image.blocks import Shape
 
 _PROGRAM = 900 << 20  # Python, TensorFlow and the libraries, loaded

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from napari_unet.core.base.arrays import Float32, PlaneBox, Span
+from napari_unet.core.base import Float32, PlaneBox, Span
 from napari_unet.core.image.blocks import Reader, Shape
 from napari_unet.core.image.tiling import mirror
 

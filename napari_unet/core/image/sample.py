@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float32, PlaneBox, slices
+from napari_unet.core.base import Float32, PlaneBox, slices
 from napari_unet.core.image.blocks import Shape
 
 _PLACES = 3

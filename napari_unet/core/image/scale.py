@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels
+from napari_unet.core.base import Labels
 
 Range = tuple[float, float]
 

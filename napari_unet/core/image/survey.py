@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import PlaneBox
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import InputError, PlaneBox
 from napari_unet.core.image.blocks import Shape, plan_blocks
-from napari_unet.core.image.normalise import Limits, percentiles_of, sample_step
+from napari_unet.core.image.normalisation import Limits, percentiles_of, sample_step
 
 RawReader = Callable[[PlaneBox], NDArray[Any]]
 """Returns the pixels (y, x, C) of a box, of any type of numbers."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import PlaneBox, Span
+from napari_unet.core.base import PlaneBox, Span
 from napari_unet.core.image.blocks import Reader, Shape, within
 
 

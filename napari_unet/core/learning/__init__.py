@@ -1,1 +1,5 @@
-"""core/learning"""
+"""From corrections to training samples: checks, held-out parts, tiles, augmentation, time budget."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

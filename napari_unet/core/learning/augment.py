@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float32, Float64
-from napari_unet.core.base.params import AugmentParams
-from napari_unet.core.image.normalise import normalise
-from napari_unet.core.image.tiling import mirror
+from napari_unet.core.base import AugmentParams, Float32, Float64
+from napari_unet.core.image import mirror, normalise
 
 _CELL_EDGE = 1.5  # px over which a cell's own contrast begins
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
-from napari_unet.core.base.params import FineTuneParams
+from napari_unet.core.base import FineTuneParams
 
 FEWEST_STEPS = 10
 _MOST_RESERVED = 0.6  # of the time that is left

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 from skimage.segmentation import find_boundaries
 
-from napari_unet.core.base.arrays import Float64, Labels, Mask
-from napari_unet.core.base.errors import DoubtfulError, InputError
-from napari_unet.core.base.params import FineTuneParams
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.base import DoubtfulError, FineTuneParams, Float64, InputError, Labels, Mask
+from napari_unet.core.image import normalise
 
 Correction = tuple[NDArray[np.generic], Labels, Mask]
 """A raw plane (Y, X, C), its corrected labels (Y, X) and the pixels that were reviewed (Y, X)."""

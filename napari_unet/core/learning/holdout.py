@@ -8,8 +8,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels, Mask
-from napari_unet.core.cells.metrics import Scores, evaluate
+from napari_unet.core.base import Labels, Mask
+from napari_unet.core.cells import Scores, evaluate
 from napari_unet.core.learning.pieces import assign_cells, number_blocks
 
 _BLOCK_CELLS = 2.0

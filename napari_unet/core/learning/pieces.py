@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels, Mask
+from napari_unet.core.base import Labels, Mask
 from napari_unet.core.learning.sampling import TrainingImage
 
 SIDE = 640  # px, about the longest side of what is reviewed in a piece

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float32, Float64
-from napari_unet.core.cells.targets import depth_in_pixels, number_cells
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.base import Float32, Float64
+from napari_unet.core.cells import depth_in_pixels, number_cells
+from napari_unet.core.image import normalise
 
 _FAR = 24.0  # px
 

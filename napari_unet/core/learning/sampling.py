@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from napari_unet.core.base.arrays import Float32
-from napari_unet.core.base.params import AugmentParams
-from napari_unet.core.cells.targets import number_cells, reviewed_weights, separation_weights, target_maps
+from napari_unet.core.base import AugmentParams, Float32
+from napari_unet.core.cells import number_cells, reviewed_weights, separation_weights, target_maps
 from napari_unet.core.learning.augment import (
     blank_tile,
     change_cell_contrast,

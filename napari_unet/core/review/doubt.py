@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.base.arrays import Float32, Float64, Labels
-from napari_unet.core.review.suggest import Suggestion
+from napari_unet.core.base import Float32, Float64, Labels
+from napari_unet.core.review.suggestions import Suggestion
 
 MAYBE = 0.25
 """Foreground probability from which a network that drew nothing is undecided."""

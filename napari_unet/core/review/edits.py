@@ -20,8 +20,8 @@ from skimage.measure import label as label_pieces
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from napari_unet.core.base.arrays import Box, Labels, Mask, slices
-from napari_unet.core.cells.ids import measure_cells
+from napari_unet.core.base import Box, Labels, Mask, slices
+from napari_unet.core.cells import measure_cells
 from napari_unet.core.review.review import Patch, changed_box
 
 Path = Sequence[Sequence[float]]

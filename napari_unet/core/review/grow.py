@@ -20,8 +20,8 @@ from scipy import ndimage
 from skimage.measure import label as label_pieces
 from skimage.transform import downscale_local_mean
 
-from napari_unet.core.base.arrays import Float64, Labels, Mask, slices
-from napari_unet.core.cells.ids import measure_cells
+from napari_unet.core.base import Float64, Labels, Mask, slices
+from napari_unet.core.cells import measure_cells
 from napari_unet.core.review.edits import Change
 from napari_unet.core.review.rays import STEPS, Rays, find_path
 

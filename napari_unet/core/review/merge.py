@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Ids, Index, Labels, Mask, PlaneBox, slices
-from napari_unet.core.cells.ids import match_cells, measure_cells, rename_cells
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.image.blocks import Shape, grow_box, within
-from napari_unet.core.review.rebase import rebase
+from napari_unet.core.base import Ids, Index, Labels, Mask, PlaneBox, slices
+from napari_unet.core.cells import match_cells, measure_cells, rename_cells
+from napari_unet.core.image import PlaneGrid, Shape, grow_box, within
+from napari_unet.core.review.rebasing import rebase
 from napari_unet.core.review.review import Review
 
 

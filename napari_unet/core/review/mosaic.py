@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Box, slices
+from napari_unet.core.base import Box, slices
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

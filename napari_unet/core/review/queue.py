@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Box, Float64, Index, slices
-from napari_unet.core.cells.measure import fill_ellipse
-from napari_unet.core.image.axes import PlaneGrid
+from napari_unet.core.base import Box, Float64, Index, slices
+from napari_unet.core.cells import fill_ellipse
+from napari_unet.core.image import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import Review
-from napari_unet.core.review.suggest import Suggestion
+from napari_unet.core.review.suggestions import Suggestion
 
 Table = dict[str, NDArray[Any]]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import polygon
 
-from napari_unet.core.base.arrays import Float64, Mask
+from napari_unet.core.base import Float64, Mask
 
 Steps = NDArray[np.intp]
 

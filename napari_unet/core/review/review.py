@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label as label_pieces
 
-from napari_unet.core.base.arrays import Box, Ids, Labels, Mask, as_labels, slices
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.ids import measure_cells
+from napari_unet.core.base import Box, Ids, InputError, Labels, Mask, as_labels, slices
+from napari_unet.core.cells import measure_cells
 
 _BLOCK = 1 << 18  # elements compared at a time: they stay in the processor's cache
 CRUMB = 0.05

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import regionprops
 
-from napari_unet.core.base.arrays import Float64, Labels
+from napari_unet.core.base import Float64, Labels
 
 Window = tuple[slice, slice]
 Grid = tuple[Float64, Float64]

@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.measure import regionprops
 
-from napari_unet.core.base.arrays import Float64, Labels
+from napari_unet.core.base import Float64, Labels
 from napari_unet.core.synthetic.outlines import (
     Grid,
     Outline,

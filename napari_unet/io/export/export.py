@@ -12,20 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import as_labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.image.axes import default_axes, plan_planes
-from napari_unet.io import files
+from napari_unet.core.base import InputError, Progress, Report, as_labels
+from napari_unet.core.image import default_axes, plan_planes
+from napari_unet.io import Calibration, ImageFile, OnPart, files, is_zarr, read_multiscale, write_file
 from napari_unet.io import zarr_write as zarr_labels
-from napari_unet.io.atomic import write_file
-from napari_unet.io.calibration import Calibration
 from napari_unet.io.export.geojson import encode_geojson
 from napari_unet.io.export.rois import encode_rois
 from napari_unet.io.export.table import encode_table, tabulate
-from napari_unet.io.files import ImageFile
-from napari_unet.io.zarr_read import is_zarr, read_multiscale
-from napari_unet.io.zarr_write import OnPart
 
 ENDINGS = {"tiff": ".tif", "csv": ".csv", "rois": ".zip", "geojson": ".geojson", "zarr": ".zarr"}
 """Ending of the files of each format."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.io.shapes import Shape, trace_shapes
+from napari_unet.core.base import Labels
+from napari_unet.io import Shape, trace_shapes
 
 _NAMES = {"T": "t", "Z": "z"}
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from roifile import ROI_TYPE, ImagejRoi
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.image.axes import Place
-from napari_unet.io.shapes import Polygons, Shape, trace_shapes
+from napari_unet.core.base import Labels
+from napari_unet.core.image import Place
+from napari_unet.io import Polygons, Shape, trace_shapes
 
 _LARGEST_SHORT = 60535  # ImageJ reads larger coordinates of a plain selection as negative ones
 _MOVE, _LINE, _CLOSE = 0, 1, 4

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.measure import Columns, measure, measure_brightness, measure_form
-from napari_unet.core.image.axes import Place, iterate_planes
-from napari_unet.io.files import ImageFile
+from napari_unet.core.base import InputError, Labels
+from napari_unet.core.cells import Columns, measure, measure_brightness, measure_form
+from napari_unet.core.image import Place, iterate_planes
+from napari_unet.io import ImageFile
 
 _STACKED = {"T": "frame", "Z": "plane"}
 

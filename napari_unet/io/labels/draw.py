@@ -7,12 +7,11 @@ from itertools import count
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.polygons import fill_rings
-from napari_unet.core.image.axes import Place, iterate_planes
+from napari_unet.core.base import InputError, Labels
+from napari_unet.core.cells import fill_rings
+from napari_unet.core.image import Place, iterate_planes
+from napari_unet.io import Polygons, Shape
 from napari_unet.io.labels.target import Target
-from napari_unet.io.shapes import Polygons, Shape
 
 LARGEST = int(np.iinfo(np.int32).max)
 _FEWEST = 5  # outlines from which on their places say in which unit they are

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.io.files import list_images, stem_of
+from napari_unet.core.base import InputError
+from napari_unet.io import is_zarr, list_images, stem_of
 from napari_unet.io.labels.read import LABEL_ENDINGS
-from napari_unet.io.zarr_read import is_zarr
 
 SUFFIXES = ("_seg", "_cp_masks", "_masks", "_mask", "_labels", "_label", "_rois")
 """What programs add to an image's name for its labels."""

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.io.failures import reading
+from napari_unet.io import Shape, reading
 from napari_unet.io.labels.draw import draw_shapes
 from napari_unet.io.labels.target import LabelFile, Target
-from napari_unet.io.shapes import Shape
 
 _CELLS = ("cell", "detection")
 _LONGEST_NUMBER = 9  # digits of a name that is taken for a cell's number

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.io.failures import reading
+from napari_unet.core.base import InputError
+from napari_unet.io import reading
 
 KIND = "a NumPy file"
 _MASKS = "masks"

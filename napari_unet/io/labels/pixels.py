@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import default_axes, iterate_planes
-from napari_unet.io import files
+from napari_unet.core.base import InputError, Labels
+from napari_unet.core.image import default_axes, iterate_planes
+from napari_unet.io import LABELS, files, is_zarr, list_labels, read_multiscale
 from napari_unet.io.labels.numpy_file import read_npy
 from napari_unet.io.labels.target import LabelFile, Target, describe_shape
-from napari_unet.io.zarr_read import LABELS, is_zarr, list_labels, read_multiscale
 
 _MOST_PIECES = 50  # connected pieces to each number of what is called labels; a photograph has hundreds
 _FEWEST_PIECES = 2000  # below which nothing is concluded

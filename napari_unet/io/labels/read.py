@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import plan_planes
-from napari_unet.io.files import PHOTO_ENDINGS, TIFF_ENDINGS, ImageFile
+from napari_unet.core.base import InputError
+from napari_unet.core.image import plan_planes
+from napari_unet.io import PHOTO_ENDINGS, TIFF_ENDINGS, ImageFile
 from napari_unet.io.labels.geojson import read_geojson
 from napari_unet.io.labels.pixels import read_pixels
 from napari_unet.io.labels.rois import read_rois

@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from roifile import ROI_TYPE, ImagejRoi
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.polygons import fill_rings, trace_polygons
-from napari_unet.core.image.axes import Place
-from napari_unet.io.failures import reading
+from napari_unet.core.base import InputError
+from napari_unet.core.cells import fill_rings, trace_polygons
+from napari_unet.core.image import Place
+from napari_unet.io import Shape, reading
 from napari_unet.io.labels.draw import draw_shapes
 from napari_unet.io.labels.target import LabelFile, Target
-from napari_unet.io.shapes import Shape
 
 KIND = "an ImageJ ROI file"
 _AREAS = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT, ROI_TYPE.OVAL)

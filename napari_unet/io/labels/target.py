@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.image.axes import Place, default_axes
+from napari_unet.core.base import Labels
+from napari_unet.core.image import Place, default_axes
 
 
 @dataclass(frozen=True, slots=True)

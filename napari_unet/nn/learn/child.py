@@ -8,18 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.params import MOST_ENLARGED, MOST_SHRUNK, FineTuneParams, InstanceParams
-from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.image.scale import (
-    Range,
-    measure_diameters,
-    measure_size_range,
-)
-from napari_unet.core.learning.sampling import TrainingImage
-from napari_unet.nn.backend import fast_policy, keras
-from napari_unet.nn.model import Model
-from napari_unet.nn.unet import build_network
+from napari_unet.core.base import MOST_ENLARGED, MOST_SHRUNK, FineTuneParams, InstanceParams, ModelCard
+from napari_unet.core.cells import Scores
+from napari_unet.core.image import Range, measure_diameters, measure_size_range
+from napari_unet.core.learning import TrainingImage
+from napari_unet.nn import Model, build_network, fast_policy, keras
 
 _TUNED = ", fine-tuned"
 _SPLITTING = {"prominence", "blend"}

@@ -9,23 +9,26 @@ from time import perf_counter, process_time
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.params import FineTuneParams
-from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.image.normalise import normalise
-from napari_unet.core.learning.budget import Budget
-from napari_unet.core.learning.checks import check_corrections, check_rate
-from napari_unet.core.learning.holdout import Verdict, draw_the_same, judge
-from napari_unet.core.learning.pieces import cut_pieces
-from napari_unet.core.learning.sampling import Sampler, TrainingImage, mix
-from napari_unet.nn.backend import keras
+from napari_unet.core.base import FineTuneParams, Progress, Report
+from napari_unet.core.cells import Scores
+from napari_unet.core.image import normalise
+from napari_unet.core.learning import (
+    Budget,
+    Sampler,
+    TrainingImage,
+    Verdict,
+    check_corrections,
+    check_rate,
+    cut_pieces,
+    draw_the_same,
+    judge,
+    mix,
+)
+from napari_unet.nn import Model, Trainer, cosine_rate, fit_tile, keras
 from napari_unet.nn.learn.child import Piece, conceive
 from napari_unet.nn.learn.holdout import OnTile, Proof, put_aside
 from napari_unet.nn.learn.rehearsal import rehearse
 from napari_unet.nn.learn.timing import count_pixels, measure_pace
-from napari_unet.nn.model import Model
-from napari_unet.nn.trainer import Trainer, cosine_rate
-from napari_unet.nn.unet import fit_tile
 
 _GLANCES = (0.25, 0.5, 0.75)  # parts of the learning after which it is scored
 _GLANCE = 0.02  # of the time, at most, for one of them

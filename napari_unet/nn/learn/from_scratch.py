@@ -10,16 +10,20 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.params import TrainParams
-from napari_unet.core.cells.metrics import Scores, evaluate
-from napari_unet.core.learning.sampling import Sampler, TrainingImage
-from napari_unet.nn.backend import fast_policy, keras
+from napari_unet.core.base import Labels, ModelCard, TrainParams
+from napari_unet.core.cells import Scores, evaluate
+from napari_unet.core.learning import Sampler, TrainingImage
+from napari_unet.nn import (
+    Model,
+    Trainer,
+    build_network,
+    cosine_rate,
+    fast_policy,
+    fit_tile,
+    fold_normalisation,
+    keras,
+)
 from napari_unet.nn.learn.thresholds import calibrate
-from napari_unet.nn.model import Model
-from napari_unet.nn.trainer import Trainer, cosine_rate
-from napari_unet.nn.unet import build_network, fit_tile, fold_normalisation
 
 _SAVE_EVERY = 250
 

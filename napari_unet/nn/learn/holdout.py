@@ -9,13 +9,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.params import FineTuneParams
-from napari_unet.core.cells.metrics import Scores
-from napari_unet.core.image.scale import measure_object_size
-from napari_unet.core.learning.holdout import score_reviewed, split_corrections
+from napari_unet.core.base import FineTuneParams, Labels
+from napari_unet.core.cells import Scores
+from napari_unet.core.image import measure_object_size
+from napari_unet.core.learning import score_reviewed, split_corrections
+from napari_unet.nn import Model
 from napari_unet.nn.learn.child import Piece
-from napari_unet.nn.model import Model
 
 OnTile = Callable[[int, int], None]
 

@@ -13,12 +13,12 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.progress import Progress, Report
-from napari_unet.core.cells.metrics import evaluate
-from napari_unet.core.image.normalise import normalise
-from napari_unet.core.learning.sampling import TrainingImage
-from napari_unet.core.synthetic.scenes import Scene, render_cells, render_membranes, render_nuclei
-from napari_unet.nn.model import Model
+from napari_unet.core.base import Progress, Report
+from napari_unet.core.cells import evaluate
+from napari_unet.core.image import normalise
+from napari_unet.core.learning import TrainingImage
+from napari_unet.core.synthetic import Scene, render_cells, render_membranes, render_nuclei
+from napari_unet.nn import Model
 
 _SIDE = (256, 256)
 _RADII = (5.0, 7.0, 10.0, 14.0, 20.0, 26.0)

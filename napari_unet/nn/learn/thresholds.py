@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_unet.core.base.arrays import Float32
-from napari_unet.core.learning.holdout import score_reviewed
-from napari_unet.core.learning.sampling import TrainingImage
-from napari_unet.nn.model import Model
+from napari_unet.core.base import Float32
+from napari_unet.core.learning import TrainingImage, score_reviewed
+from napari_unet.nn import Model
 
 Kinds = Sequence[Sequence[TrainingImage]]
 

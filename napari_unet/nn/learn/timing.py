@@ -6,10 +6,9 @@ from time import perf_counter
 
 import numpy as np
 
-from napari_unet.core.base.card import ModelCard
-from napari_unet.core.base.params import FineTuneParams
-from napari_unet.core.image.tiling import count_read
-from napari_unet.nn.model import BORDER, Model, plan_network_tiles
+from napari_unet.core.base import FineTuneParams, ModelCard
+from napari_unet.core.image import count_read
+from napari_unet.nn import BORDER, Model, plan_network_tiles
 
 _SIDE = 256
 _STEP = 4.3  # forward passes that a weight update takes: forward, backward, drawing tiles, Adam

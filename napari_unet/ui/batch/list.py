@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
-from napari_unet.jobs.batch_task import Outcome
-from napari_unet.ui.common.style import ERROR
+from napari_unet.jobs import Outcome
+from napari_unet.ui.common import ERROR
 
 _PATH = Qt.ItemDataRole.UserRole
 _FILE, _STATUS, _CELLS = range(3)

@@ -16,13 +16,11 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import BatchParams
-from napari_unet.core.image.axes import parse_channels
-from napari_unet.jobs.batch import Order
-from napari_unet.models.registry import AUTO, ModelEntry
-from napari_unet.ui.common.combo import make_combo, show_models
-from napari_unet.ui.common.forms import Form
+from napari_unet.core.base import BatchParams, InputError
+from napari_unet.core.image import parse_channels
+from napari_unet.jobs import Order
+from napari_unet.models import AUTO, ModelEntry
+from napari_unet.ui.common import Form, make_combo, show_models
 
 _PREFIX = "batch_"
 

@@ -10,20 +10,25 @@ from napari.layers import Image
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QGroupBox, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.io.layers import LayerData
-from napari_unet.jobs.batch_task import Outcome
-from napari_unet.models.registry import AUTO, find_models
-from napari_unet.session.batch import BatchSession
+from napari_unet.core.base import InputError
+from napari_unet.io import LayerData
+from napari_unet.jobs import Outcome
+from napari_unet.models import AUTO, find_models
+from napari_unet.session import BatchSession
+from napari_unet.ui import find_panel, join_panel
 from napari_unet.ui.batch.list import FileList
 from napari_unet.ui.batch.options import OptionsForm
-from napari_unet.ui.canvas.layers import METADATA, image_layers
-from napari_unet.ui.common.opening import ask_for_images
-from napari_unet.ui.common.preload import spare_the_first_labels
-from napari_unet.ui.common.run_bar import Poster, RunBar, paint_later
-from napari_unet.ui.common.style import PANEL, set_look
-from napari_unet.ui.dock import find_panel, join_panel
-from napari_unet.worker.worker import Worker
+from napari_unet.ui.canvas import METADATA, image_layers
+from napari_unet.ui.common import (
+    PANEL,
+    Poster,
+    RunBar,
+    ask_for_images,
+    paint_later,
+    set_look,
+    spare_the_first_labels,
+)
+from napari_unet.worker import Worker
 
 WIDTH = 320
 _FOLDER = "labels"  # for the results, beside the images, until the user chooses another

@@ -8,8 +8,8 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 from superqt.utils import QSignalDebouncer
 
-from napari_unet.core.base.arrays import Index
-from napari_unet.session.images import OpenImages
+from napari_unet.core.base import Index
+from napari_unet.session import OpenImages
 from napari_unet.ui.canvas.layers import key_of, labels_in, shown_plane
 
 PAUSE = 150

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels
 
-from napari_unet.core.review.review import Patch
+from napari_unet.core.review import Patch
 
 UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ

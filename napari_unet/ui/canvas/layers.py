@@ -10,13 +10,11 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
-from napari_unet.core.base.arrays import Box, Index
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.review.queue import Place
-from napari_unet.io.calibration import MICROMETRES
-from napari_unet.session.image import OpenImage
-from napari_unet.session.source import Source
+from napari_unet.core.base import Box, Index, InputError
+from napari_unet.core.image import PlaneGrid
+from napari_unet.core.review import Place
+from napari_unet.io import MICROMETRES
+from napari_unet.session import OpenImage, Source
 
 METADATA = "napari-unet"
 _BRUSH_GONE = 200  # ms, in which the canvas is painted again

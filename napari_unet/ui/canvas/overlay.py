@@ -8,10 +8,10 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_unet.core.base.arrays import Box, slices
-from napari_unet.core.cells.targets import depth_in_pixels
-from napari_unet.core.review.suggest import Fix, Suggestion
-from napari_unet.session.image import OpenImage
+from napari_unet.core.base import Box, slices
+from napari_unet.core.cells import depth_in_pixels
+from napari_unet.core.review import Fix, Suggestion
+from napari_unet.session import OpenImage
 from napari_unet.ui.canvas.layers import METADATA, key_of, labels_in, place_over, spread_shape
 
 NAME = "reviewed"

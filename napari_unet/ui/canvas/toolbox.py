@@ -12,17 +12,11 @@ from psygnal import Signal
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_unet.core.base.arrays import Labels as Plane
-from napari_unet.core.base.arrays import slices
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.review import edits
-from napari_unet.core.review.edits import Change, cells_under
-from napari_unet.core.review.grow import grow_at
-from napari_unet.core.review.review import Patch
-from napari_unet.core.review.suggest import Suggestion
-from napari_unet.jobs.lazy_plane import read_window
-from napari_unet.session.image import OpenImage
-from napari_unet.session.images import OpenImages
+from napari_unet.core.base import InputError, slices
+from napari_unet.core.base import Labels as Plane
+from napari_unet.core.review import Change, Patch, Suggestion, cells_under, edits, grow_at
+from napari_unet.jobs import read_window
+from napari_unet.session import OpenImage, OpenImages
 from napari_unet.ui.canvas.edit_watch import EditWatch
 from napari_unet.ui.canvas.history import StepHistory
 from napari_unet.ui.canvas.layers import key_of, shown_plane

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from napari_unet.core.base.arrays import Labels as Plane
-from napari_unet.core.review import edits
-from napari_unet.core.review.edits import Change, cells_inside, cells_under
+from napari_unet.core.base import Labels as Plane
+from napari_unet.core.review import Change, cells_inside, cells_under, edits
 from napari_unet.ui.canvas.stroke import Stroke
 
 Edit = Callable[[Plane, Stroke, Iterator[int]], Change | None]

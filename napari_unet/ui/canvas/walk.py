@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_unet.core.base.arrays import slices
-from napari_unet.core.review.edits import surround
-from napari_unet.core.review.queue import Place
-from napari_unet.core.review.review import Patch
-from napari_unet.session.image import OpenImage
-from napari_unet.session.images import OpenImages
+from napari_unet.core.base import slices
+from napari_unet.core.review import Patch, Place, surround
+from napari_unet.session import OpenImage, OpenImages
 from napari_unet.ui.canvas.edit_watch import EditWatch
 from napari_unet.ui.canvas.layers import look_at, plane_of, shown_plane
 from napari_unet.ui.canvas.overlay import SuggestionOverlay

@@ -8,7 +8,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
-from napari_unet.models.registry import AUTO, ModelEntry
+from napari_unet.models import AUTO, ModelEntry
 
 Choice = tuple[str, object]
 

@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import QWidget
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import Params
+from napari_unet.core.base import InputError, Params
 
 ParamsT = TypeVar("ParamsT", bound=Params)
 

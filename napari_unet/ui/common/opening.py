@@ -14,10 +14,9 @@ from typing import Any
 from npe2 import PluginManager
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_unet.io.files import FILE_ENDINGS
-from napari_unet.io.layers import LayerData, read_layers
-from napari_unet.session.runner import Runner
-from napari_unet.ui.canvas.layers import METADATA
+from napari_unet.io import FILE_ENDINGS, LayerData, read_layers
+from napari_unet.session import Runner
+from napari_unet.ui.canvas import METADATA
 
 
 def ask_for_images(parent: QWidget) -> list[Path]:

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.core.base.progress import Progress
+from napari_unet.core.base import Progress
 from napari_unet.ui.common.style import set_look
 
 _TURN = 10  # ms

@@ -1,1 +1,1 @@
-"""ui/models"""
+"""The widget that lists models, their cards and where they come from."""

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QTreeWidget, QTreeWidgetItem
 from superqt.utils import signals_blocked
 
-from napari_unet.models.lineage import (
+from napari_unet.models import (
     UNKNOWN,
     Change,
     Version,

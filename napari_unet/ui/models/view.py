@@ -19,20 +19,14 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Cancelled
-from napari_unet.models import library
-from napari_unet.models.lineage import Version, find_children
-from napari_unet.models.registry import ModelEntry, models_folder, search_folders
-from napari_unet.session.runner import Background
-from napari_unet.session.session import Session
-from napari_unet.store.project import Project
-from napari_unet.ui.common.run_bar import Poster, Sentence
-from napari_unet.ui.common.style import PANEL
-from napari_unet.ui.dock import find_panel, join_panel
+from napari_unet.core.base import Cancelled, InputError
+from napari_unet.models import ModelEntry, Version, find_children, library, models_folder, search_folders
+from napari_unet.session import Background, Session
+from napari_unet.store import Project
+from napari_unet.ui import find_panel, join_panel
+from napari_unet.ui.common import PANEL, Poster, Sentence
 from napari_unet.ui.models.list import Comparison, ModelTree
-from napari_unet.worker.job import JobError
-from napari_unet.worker.worker import Worker
+from napari_unet.worker import JobError, Worker
 
 logger = logging.getLogger("napari_unet")
 

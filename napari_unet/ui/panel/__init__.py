@@ -1,1 +1,5 @@
-"""ui/panel"""
+"""The main widget: its steps from opening an image to a fine-tuned model and results."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

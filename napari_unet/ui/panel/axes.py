@@ -6,11 +6,10 @@ from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.axes import Channels
-from napari_unet.session.image import OpenImage
-from napari_unet.ui.common.run_bar import Sentence
-from napari_unet.ui.common.style import set_look
+from napari_unet.core.base import InputError
+from napari_unet.core.image import Channels
+from napari_unet.session import OpenImage
+from napari_unet.ui.common import Sentence, set_look
 
 _HELP = "T time, Z depth, C channels, Y rows, X columns: one letter for each axis, in the image's order."
 _WIDTH = 64

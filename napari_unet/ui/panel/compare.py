@@ -10,14 +10,11 @@ from qtpy.QtCore import QObject, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen, QWheelEvent
 from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.core.base.arrays import Box, Index
-from napari_unet.core.cells.changes import Fate, find_changes
-from napari_unet.core.cells.polygons import Polygon, trace_polygons
-from napari_unet.session.image import OpenImage
-from napari_unet.session.session import Session
-from napari_unet.session.source import read_plane
+from napari_unet.core.base import Box, Index
+from napari_unet.core.cells import Fate, Polygon, find_changes, trace_polygons
+from napari_unet.session import OpenImage, Session, read_plane
+from napari_unet.ui.canvas import EditWatch
 from napari_unet.ui.canvas import layers as shown
-from napari_unet.ui.canvas.edit_watch import EditWatch
 
 COLOURS = {Fate.SAME: "#BBBBBB", Fate.RESHAPED: "#56B4E9", Fate.UNMATCHED: "#E69F00"}
 _WIDTHS = {Fate.SAME: 1.0, Fate.RESHAPED: 2.0, Fate.UNMATCHED: 3.0}

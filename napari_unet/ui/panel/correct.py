@@ -8,9 +8,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from napari_unet.core.review.review import ReviewCounts
-from napari_unet.session.image import OpenImage
-from napari_unet.ui.canvas.tools import ACCEPT, TOOLS, Tool
+from napari_unet.core.review import ReviewCounts
+from napari_unet.session import OpenImage
+from napari_unet.ui.canvas import ACCEPT, TOOLS, Tool
 
 COLUMNS = 4
 _WIDE = 4096  # px, wider than any of our sentences

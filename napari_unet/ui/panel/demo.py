@@ -24,14 +24,14 @@ from qtpy.QtWidgets import QApplication, QWidget
 from scipy import ndimage
 from skimage import measure
 
-from napari_unet.core.base.params import Effort
-from napari_unet.core.cells.metrics import Scores, evaluate
-from napari_unet.io.files import read_labels, sample_path, write_labels
-from napari_unet.models.registry import BUNDLED, DEFAULT_MODEL, find_model
-from napari_unet.store.project import Project
-from napari_unet.ui.canvas.layers import visible_box
+from napari_unet.core.base import Effort
+from napari_unet.core.cells import Scores, evaluate
+from napari_unet.io import read_labels, sample_path, write_labels
+from napari_unet.models import BUNDLED, DEFAULT_MODEL, find_model
+from napari_unet.store import Project
+from napari_unet.ui.canvas import visible_box
 from napari_unet.ui.panel.panel import UNetPanel
-from napari_unet.worker.worker import Worker
+from napari_unet.worker import Worker
 
 SAMPLE = "cells"
 STEPS = 120

@@ -20,10 +20,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from napari_unet.core.base.params import DEFAULT_EFFORT, EFFORTS, Effort, FineTuneParams
-from napari_unet.core.base.progress import Progress
-from napari_unet.session.pace import Pace
-from napari_unet.session.trial import Trial
+from napari_unet.core.base import DEFAULT_EFFORT, EFFORTS, Effort, FineTuneParams, Progress
+from napari_unet.session import Pace, Trial
 from napari_unet.ui.panel.images_used import ImagesUsed
 from napari_unet.ui.panel.plot import LossPlot
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from napari_unet.core.learning.holdout import FEWEST_CELLS, Verdict
-from napari_unet.core.review.queue import Tour
-from napari_unet.core.review.review import Review
-from napari_unet.session.image import OpenImage
-from napari_unet.session.session import Session
+from napari_unet.core.learning import FEWEST_CELLS, Verdict
+from napari_unet.core.review import Review, Tour
+from napari_unet.session import OpenImage, Session
 
 
 def greet(session: Session) -> str:

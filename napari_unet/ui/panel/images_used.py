@@ -8,7 +8,7 @@ from qtpy.QtCore import QPoint, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QMenu, QPushButton, QWidgetAction
 from superqt.utils import signals_blocked
 
-from napari_unet.session.training_images import Teacher
+from napari_unet.session import Teacher
 
 _MOST_ROWS = 12
 

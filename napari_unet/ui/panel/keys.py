@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_unet.ui.canvas.tools import TOOLS
+from napari_unet.ui.canvas import TOOLS
 
 KEYS = {
     **{"Shift-S": "segment", "Shift-N": "next_to_fix", "Shift-R": "mark_reviewed", "Shift-T": "fine_tune"},

@@ -21,13 +21,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.io.labels import LABEL_ENDINGS
-from napari_unet.session.image import OpenImage
-from napari_unet.session.masks import name_masks
-from napari_unet.session.session import Session
+from napari_unet.session import OpenImage, Session, name_masks
+from napari_unet.ui.canvas import EditWatch, StepHistory
 from napari_unet.ui.canvas import layers as shown
-from napari_unet.ui.canvas.edit_watch import EditWatch
-from napari_unet.ui.canvas.history import StepHistory
-from napari_unet.ui.common.run_bar import Sentence
+from napari_unet.ui.common import Sentence
 
 _NEVER_IMAGES = (".zip", ".roi", ".geojson", ".json", "_seg.npy")
 """Endings of files that hold masks only; napari opens the others as layers."""

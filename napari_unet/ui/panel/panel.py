@@ -11,23 +11,23 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_unet.core.base.arrays import Box
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.progress import Progress
-from napari_unet.session.image import OpenImage
-from napari_unet.session.runner import Activity
-from napari_unet.session.session import Session
-from napari_unet.store.project import Project
+from napari_unet.core.base import Box, InputError, Progress
+from napari_unet.session import Activity, OpenImage, Session
+from napari_unet.store import Project
+from napari_unet.ui.canvas import EditWatch, ReviewedOverlay, ToolBox, Walk
 from napari_unet.ui.canvas import layers as shown
-from napari_unet.ui.canvas.edit_watch import EditWatch
-from napari_unet.ui.canvas.overlay import ReviewedOverlay
-from napari_unet.ui.canvas.toolbox import ToolBox
-from napari_unet.ui.canvas.walk import Walk
-from napari_unet.ui.common.opening import ask_for_images, open_images
-from napari_unet.ui.common.preload import preload, spare_the_first_labels
-from napari_unet.ui.common.run_bar import Poster, RunBar, paint_later
-from napari_unet.ui.common.scroll import ScrollColumn
-from napari_unet.ui.common.style import PANEL, set_look
+from napari_unet.ui.common import (
+    PANEL,
+    Poster,
+    RunBar,
+    ScrollColumn,
+    ask_for_images,
+    open_images,
+    paint_later,
+    preload,
+    set_look,
+    spare_the_first_labels,
+)
 from napari_unet.ui.panel.compare import Comparer
 from napari_unet.ui.panel.correct import CorrectStep
 from napari_unet.ui.panel.fine_tune import FineTuneStep
@@ -37,7 +37,7 @@ from napari_unet.ui.panel.masks import MasksBar
 from napari_unet.ui.panel.region import RegionBar, Scopes
 from napari_unet.ui.panel.results import ResultsStep
 from napari_unet.ui.panel.segment import SegmentStep
-from napari_unet.worker.worker import Worker
+from napari_unet.worker import Worker
 
 
 class UNetPanel(QWidget):

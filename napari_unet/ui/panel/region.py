@@ -10,12 +10,11 @@ from napari.layers import Image, Labels
 from napari.utils.transforms import Affine
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.core.base.errors import InputError
-from napari_unet.session.image import OpenImage
-from napari_unet.session.session import Session
-from napari_unet.store.region import Region
+from napari_unet.core.base import InputError
+from napari_unet.session import OpenImage, Session
+from napari_unet.store import Region
 from napari_unet.ui.canvas import layers as shown
-from napari_unet.ui.common.run_bar import Sentence
+from napari_unet.ui.common import Sentence
 from napari_unet.ui.panel.segment import ALL, PLANE, VIEW, SegmentStep
 
 _LOOK = ("colormap", "contrast_limits", "gamma", "interpolation2d")

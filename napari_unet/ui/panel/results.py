@@ -19,14 +19,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.io.calibration import MICROMETRES
-from napari_unet.io.export.export import ENDINGS, FORMATS, complete_name
-from napari_unet.io.files import stem_of
-from napari_unet.session.export import export_image
-from napari_unet.session.image import OpenImage
-from napari_unet.session.session import Session
-from napari_unet.ui.common.combo import make_combo, show_choices
+from napari_unet.core.image import PlaneGrid
+from napari_unet.io import MICROMETRES, stem_of
+from napari_unet.io.export import ENDINGS, FORMATS, complete_name
+from napari_unet.session import OpenImage, Session, export_image
+from napari_unet.ui.common import make_combo, show_choices
 from napari_unet.ui.panel.histogram import Histogram
 
 _TITLES = {

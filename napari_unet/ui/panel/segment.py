@@ -20,11 +20,11 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_unet.core.base.params import VIEWS, LookParams
-from napari_unet.core.image.axes import Channels
-from napari_unet.models.registry import ModelEntry
-from napari_unet.session.image import OpenImage
-from napari_unet.ui.common.combo import Choice, make_combo, show_choices, show_models
+from napari_unet.core.base import VIEWS, LookParams
+from napari_unet.core.image import Channels
+from napari_unet.models import ModelEntry
+from napari_unet.session import OpenImage
+from napari_unet.ui.common import Choice, make_combo, show_choices, show_models
 from napari_unet.ui.panel.axes import AxesEditor
 
 SEVERAL = "several"

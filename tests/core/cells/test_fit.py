@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_unet.core.cells.fit import LEAST_FIT, measure_edges, measure_fit
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.normalisation import normalise
 from napari_unet.core.synthetic.scenes import render_nuclei
 
 SCENE = render_nuclei((256, 256), objects=28)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_unet.core.image.normalise import normalise
+from napari_unet.core.image.normalisation import normalise
 from napari_unet.core.learning.restyle import restyle
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.queue import MOST, WORTH, Place, Reason, is_settled, rank_places
-from napari_unet.core.review.rebase import rebase
+from napari_unet.core.review.rebasing import rebase
 from napari_unet.core.review.review import Review, mark
 
 GRID = PlaneGrid("YX", (200, 240))

@@ -10,8 +10,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
-from napari_unet.core.base.arrays import Float64, Labels
-from napari_unet.core.base.errors import InputError
+from napari_unet.core.base import Float64, InputError, Labels
 
 Columns = dict[str, npt.NDArray[Any]]
 

@@ -3,7 +3,7 @@ import pytest
 from skimage.measure import regionprops
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.cells.measure import measure, measure_brightness, measure_form
+from napari_unet.core.cells.measurements import measure, measure_brightness, measure_form
 
 
 @pytest.fixture

@@ -12,22 +12,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_unet.core.base.arrays import as_labels
-from napari_unet.core.base.errors import DoubtfulError, InputError
-from napari_unet.core.base.params import FineTuneParams
-from napari_unet.core.base.progress import IsCancelled, Progress, Report, ignore
-from napari_unet.core.cells.targets import number_cells
-from napari_unet.core.image.axes import Channels, plan_planes
-from napari_unet.core.image.normalise import check_pixels
-from napari_unet.core.review.review import ignore_crumbs
-from napari_unet.io.hashing import hash_image
+from napari_unet.core.base import (
+    DoubtfulError,
+    FineTuneParams,
+    InputError,
+    IsCancelled,
+    Progress,
+    Report,
+    as_labels,
+    ignore,
+)
+from napari_unet.core.cells import number_cells
+from napari_unet.core.image import Channels, check_pixels, plan_planes
+from napari_unet.core.review import ignore_crumbs
+from napari_unet.io import hash_image
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.train import software_versions
-from napari_unet.nn.model_file import read_card, replace_card
+from napari_unet.nn import read_card, replace_card
 
 if TYPE_CHECKING:
-    from napari_unet.nn.learn.fine_tune import CorrectedPlane, FineTuneResult
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
+    from napari_unet.nn.learn import CorrectedPlane, FineTuneResult
 
 Request = dict[str, Any]
 
@@ -70,7 +75,7 @@ def fine_tune(
     InputError if shapes do not fit or nothing usable was reviewed; DoubtfulError, unless ``anyway``, if the
     labels do not seem to belong to the images.
     """
-    from napari_unet.nn.learn.fine_tune import fine_tune_planes
+    from napari_unet.nn.learn import fine_tune_planes
 
     report = progress or ignore
     report(Progress(0.0, "Loading the model"))
@@ -112,7 +117,7 @@ def fine_tune(
 
 def examine_result(result: FineTuneResult, parent: Model) -> FineTuneResult:
     """Return the result with what both models score on scenes that the parent knows, on the card as well."""
-    from napari_unet.nn.learn.rehearsal import measure_known
+    from napari_unet.nn.learn import measure_known
 
     before, after = measure_known(parent, result.model)
     card = result.model.card
@@ -155,7 +160,7 @@ def _corrected_planes(
     channel: Channels,
     model: Model,
 ) -> list[CorrectedPlane]:
-    from napari_unet.nn.learn.fine_tune import CorrectedPlane
+    from napari_unet.nn.learn import CorrectedPlane
 
     grid = plan_planes(image.shape, axes)
     check_pixels(image)
@@ -204,7 +209,7 @@ def fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> d
 
 def prepare_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     """Do what a fine-tuning of a model begins with, so that it need not be waited for."""
-    from napari_unet.nn.learn.rehearsal import prepare
+    from napari_unet.nn.learn import prepare
 
     prepare(resolve_model(request["model"]), obey(report, cancelled))
     return {}
@@ -212,7 +217,7 @@ def prepare_job(request: Request, report: Report, cancelled: IsCancelled) -> dic
 
 def examine_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
     """Try two models on scenes that the first one knows; the second's card is told what it has forgotten."""
-    from napari_unet.nn.learn.rehearsal import measure_known
+    from napari_unet.nn.learn import measure_known
 
     models, child = (
         (resolve_model(request["parent"]), resolve_model(request["child"])),

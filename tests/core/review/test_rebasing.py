@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.review.rebase import rebase
+from napari_unet.core.review.rebasing import rebase
 from napari_unet.core.review.review import Review, mark, unmark
 
 from ..conftest import disc

@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_unet.core.base.arrays import Labels
-from napari_unet.core.base.progress import IsCancelled, Progress, Report, ignore
-from napari_unet.core.cells.link import link_cells
-from napari_unet.core.image.axes import Channels, plan_planes
-from napari_unet.core.image.blocks import read_boxes
-from napari_unet.core.image.normalise import check_pixels
-from napari_unet.core.review.doubt import Doubts
-from napari_unet.io.zarr_write import BLOCK
+from napari_unet.core.base import IsCancelled, Labels, Progress, Report, ignore
+from napari_unet.core.cells import link_cells
+from napari_unet.core.image import Channels, check_pixels, plan_planes, read_boxes
+from napari_unet.core.review import Doubts
+from napari_unet.io import BLOCK
 from napari_unet.jobs.choose_model import pick_model
 from napari_unet.jobs.doubts import find_doubts
 from napari_unet.jobs.large import LargeRun, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.plane import PlaneCells, segment_plane, tell_of_plane
-from napari_unet.models.registry import AUTO
+from napari_unet.models import AUTO
 
 if TYPE_CHECKING:
-    from napari_unet.nn.model import Model
+    from napari_unet.nn import Model
 
 
 logger = logging.getLogger("napari_unet")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image.normalise import check_pixels, normalise
+from napari_unet.core.image.normalisation import check_pixels, normalise
 
 
 def scene(seed=0):

@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
-from napari_unet.core.base.arrays import Box, Float32, Float64, Labels, slices
-from napari_unet.core.base.params import InstanceParams
-from napari_unet.core.cells.instances import label_instances
-from napari_unet.core.cells.measure import fill_ellipse
-from napari_unet.core.cells.targets import distance, number_cells
+from napari_unet.core.base import Box, Float32, Float64, InstanceParams, Labels, slices
+from napari_unet.core.cells import distance, fill_ellipse, label_instances, number_cells
 from napari_unet.core.review.edits import Change
 from napari_unet.core.review.mosaic import Mosaic
 from napari_unet.core.review.review import Review

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.base.arrays import Float32
-from napari_unet.core.base.errors import InputError
-from napari_unet.core.base.params import CLIP, HIGH, LOW
+from napari_unet.core.base import CLIP, HIGH, LOW, Float32, InputError
 
 Limits = tuple[float, float]
 

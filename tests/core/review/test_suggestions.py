@@ -11,7 +11,7 @@ from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts, measure_doubts
 from napari_unet.core.review.queue import is_settled, rank_places
 from napari_unet.core.review.review import Review
-from napari_unet.core.review.suggest import Fix, Suggestion, suggest
+from napari_unet.core.review.suggestions import Fix, Suggestion, suggest
 
 SIZE, PITCH = 20, 32
 EVERYWHERE = [((0, 192), (0, 192))]

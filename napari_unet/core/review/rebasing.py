@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from skimage.measure import label as label_pieces
 
-from napari_unet.core.base.arrays import Ids, Labels, Mask, as_labels
-from napari_unet.core.cells.ids import match_cells, measure_cells, rename_cells
+from napari_unet.core.base import Ids, Labels, Mask, as_labels
+from napari_unet.core.cells import match_cells, measure_cells, rename_cells
 from napari_unet.core.review.review import Review, require_shape
 
 SLIVER = 0.25

@@ -1,0 +1,31 @@
+from .batch import BatchSession
+from .export import export_image
+from .image import OpenImage
+from .images import OpenImages
+from .judgement import explain_known, explain_verdict
+from .masks import name_masks
+from .pace import Pace
+from .runner import Activity, Background, Runner
+from .session import Session
+from .source import Source, read_plane
+from .training_images import Teacher
+from .trial import Trial
+
+__all__ = [
+    "Activity",
+    "Background",
+    "BatchSession",
+    "OpenImage",
+    "OpenImages",
+    "Pace",
+    "Runner",
+    "Session",
+    "Source",
+    "Teacher",
+    "Trial",
+    "explain_known",
+    "explain_verdict",
+    "export_image",
+    "name_masks",
+    "read_plane",
+]

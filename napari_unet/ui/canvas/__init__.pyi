@@ -1,0 +1,23 @@
+from . import layers
+from .edit_watch import EditWatch
+from .history import StepHistory
+from .layers import METADATA, image_layers, visible_box
+from .overlay import ReviewedOverlay
+from .toolbox import ToolBox
+from .tools import ACCEPT, TOOLS, Tool
+from .walk import Walk
+
+__all__ = [
+    "ACCEPT",
+    "METADATA",
+    "TOOLS",
+    "EditWatch",
+    "ReviewedOverlay",
+    "StepHistory",
+    "Tool",
+    "ToolBox",
+    "Walk",
+    "image_layers",
+    "layers",
+    "visible_box",
+]

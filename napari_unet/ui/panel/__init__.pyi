@@ -1,0 +1,5 @@
+from .panel import UNetPanel
+
+__all__ = [
+    "UNetPanel",
+]
