@@ -42,11 +42,13 @@ def _explain(error: Exception, path: Path, kind: str) -> str:
             return f"{path.name} does not fit into memory: open a part of it."
         case ImportError(name=str(module)):
             package = module.partition(".")[0]
-            wanted = f"'napari-unet[{_EXTRAS[package]}]'" if package in _EXTRAS else package
+            if package not in _EXTRAS:  # whose name on a package index may be a stranger's
+                return f"{path.name} cannot be read, since {package} is missing: install napari-unet again."
+            wanted = f"'napari-unet[{_EXTRAS[package]}]'"
             return f"{path.name} needs the package {package}: install it with pip install {wanted}."
         # A place before the start of a file is what damaged files ask for; other codes are the system's.
         case OSError(errno=int(code), strerror=reason) if code not in (errno.EINVAL, errno.ENOENT):
             return f"{path} cannot be read ({reason}): check the file and its drive."
     if "imagecodecs" in str(error):
-        return f"{path.name} is compressed and needs the package imagecodecs: install it, or save with ZIP."
+        return f"{path.name} is compressed in a way that is not known here: save it with ZIP compression."
     return f"{path.name} is damaged, incomplete or not {kind}: copy or export it again."

@@ -1,4 +1,4 @@
-"""Image and label files: TIFF (OME, ImageJ, plain), PNG, JPEG, OME-Zarr and microscopes' own in, TIFF out.
+"""Image and label files: TIFF (OME, ImageJ, plain), photos, OME-Zarr and microscopes' own in, TIFF out.
 
 Everything here works on whole files and either succeeds or raises InputError and leaves the disk as it was.
 """
@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 
 from napari_unet.core.base import InputError
 from napari_unet.io.atomic import write_file
 from napari_unet.io.calibration import Calibration
 from napari_unet.io.failures import reading
-from napari_unet.io.tiff import calibrate, is_lazy, open_pixels
+from napari_unet.io.photo import name_axes, read_palette, read_photo
+from napari_unet.io.tiff import calibrate, is_lazy, open_pixels, open_tiff
 from napari_unet.io.vendor import READERS, is_vendor_image, open_vendor_image
 from napari_unet.io.zarr_read import ENDING, KIND, is_zarr, read_multiscale, read_pixels
 
 TIFF_ENDINGS = (".tif", ".tiff")
-PHOTO_ENDINGS = (".png", ".jpg", ".jpeg")
+PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+_LEFTOVERS = ("thumbs.db", "desktop.ini")
 FILE_ENDINGS = (*TIFF_ENDINGS, *PHOTO_ENDINGS, *READERS)
 SAMPLES = ("nuclei", "cells", "membranes", "timelapse", "stack")
 
@@ -40,7 +41,7 @@ class ImageFile(Calibration):
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
-    """Read a TIFF, PNG or JPEG file, a file of a microscope (`vendor_image.READERS`), or an OME-Zarr folder.
+    """Read a TIFF file, a photo (PNG, JPEG, BMP, GIF, WebP), a microscope's file, or an OME-Zarr folder.
 
     The array is as in the file, of any integer, float or bool dtype; nothing is scaled and no axis dropped,
     but colours are moved to the last axis and palettes become colours. Of a file with several images (a
@@ -58,11 +59,9 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
         return ImageFile(path=path, data=image.pixels, **asdict(image.calibration))
     with reading(path):
         if path.suffix.lower() in TIFF_ENDINGS:
-            with tifffile.TiffFile(path) as tif:
-                return _read_tiff(tif, path)
-        with Image.open(path) as photo:
-            data = np.asarray(photo.convert(_plain_mode(photo)))
-        return ImageFile(path=path, data=data, axes="YXS"[: data.ndim])
+            return _read_tiff(path)
+        data, axes = read_photo(path)
+        return ImageFile(path=path, data=data, axes=axes)
 
 
 def read_calibration(path: str | os.PathLike[str]) -> Calibration:
@@ -74,10 +73,9 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
         return open_vendor_image(path).calibration
     with reading(path):
         if path.suffix.lower() in TIFF_ENDINGS:
-            with tifffile.TiffFile(path) as tif:
-                return calibrate(tif, path)
-        with Image.open(path) as photo:
-            return Calibration(axes="YX" + "S" * (_plain_mode(photo) in ("RGB", "RGBA")))
+            with open_tiff(path) as (tif, series):
+                return calibrate(tif, series, path)
+        return Calibration(axes=name_axes(path))
 
 
 def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32]:
@@ -94,10 +92,11 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     path = _existing(path)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise InputError(f"{path.name} is a JPEG, which alters label numbers: save labels as TIFF or PNG.")
-    if path.suffix.lower() == ".png":
-        with reading(path), Image.open(path) as photo:
-            if photo.mode == "P":
-                return np.asarray(photo).astype(np.int32)
+    if path.suffix.lower() in PHOTO_ENDINGS:
+        with reading(path):
+            indices = read_palette(path)
+        if indices is not None:
+            return indices.astype(np.int32)
     image = read_image(path)
     if image.rgb:
         raise InputError(f"{path.name} is a colour image, not labels: save one whole number per pixel.")
@@ -180,8 +179,8 @@ def write_image(
 def list_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """The image files that `paths` name: files as they are, folders as the images right inside, by name.
 
-    An OME-Zarr folder is an image. Raises InputError for a missing path, a file of another kind, and when
-    there is no image at all.
+    An OME-Zarr folder is an image. What file managers leave in folders is passed over. Raises InputError for
+    a missing path, a file of another kind, and when there is no image at all.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
@@ -192,7 +191,7 @@ def list_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
             found |= dict.fromkeys(
                 p for p in inside if is_zarr(p) or (p.is_file() and p.suffix.lower() in FILE_ENDINGS)
             )
-        else:
+        elif path.name.lower() not in _LEFTOVERS and not path.name.startswith("."):
             found[_existing(path)] = None
     if not found:
         names = ", ".join(str(path) for path in paths)
@@ -225,6 +224,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{path} does not exist: check the name and the folder.")
     if path.suffix.lower() not in FILE_ENDINGS:
         raise InputError(f"{path.name} cannot be read: {_supported()}.")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file but a pipe or device: choose an image file.")
     if path.stat().st_size == 0:
         raise InputError(f"{path.name} is empty (0 bytes): copy or export it again.")
     return path
@@ -234,19 +235,10 @@ def _supported() -> str:
     return f"supported are {', '.join((*FILE_ENDINGS, ENDING))}"
 
 
-def _plain_mode(photo: Image.Image) -> str:
-    """The Pillow mode that keeps every value of the photo as grey or colour."""
-    if photo.mode == "P":
-        return "RGBA" if "transparency" in photo.info else "RGB"
-    return {"LA": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "La": "RGBA"}.get(
-        photo.mode, photo.mode
-    )
-
-
-def _read_tiff(tif: tifffile.TiffFile, path: Path) -> ImageFile:
-    calibration = calibrate(tif, path)
-    series = tif.series[0]
-    data = open_pixels(series, path) if is_lazy(series) else series.asarray()
+def _read_tiff(path: Path) -> ImageFile:
+    with open_tiff(path) as (tif, series):
+        calibration = calibrate(tif, series, path)
+        data = open_pixels(series, path) if is_lazy(series) else series.asarray()
     if data.dtype.kind not in "biuf":
         raise InputError(f"{path.name} holds {data.dtype} values: save it as whole numbers or floats.")
     if calibration.rgb:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,11 +19,13 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_unet.core.base import InputError
+from napari_unet.core.image import ends_in_channels
 from napari_unet.io.calibration import MICROMETRES, Calibration
 
 # Cameras and drawing programs fill the TIFF resolution with print values: 72, 96, 300, 600 dots per inch
-# would be pixels of 42 um and more. No microscope has those: the tag alone is believed below this only.
+# would be pixels of 42 µm and more. No microscope has those: units of print are believed below this only.
 LARGEST_PLAUSIBLE_PIXEL = 20.0
+_PRINTED = ("inch", "in", "cm")
 
 # Description, X and Y resolution, and ImageJ's metadata: what is read below.
 _TOLD_BY = (270, 282, 283, 50838, 50839)
@@ -30,22 +34,50 @@ LAZY = 1 << 30
 _BLOCK = 2048
 
 
-def calibrate(tif: tifffile.TiffFile, path: Path) -> Calibration:
-    """What an open TIFF file says about the array of its first series.
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, tifffile.TiffPageSeries]]:
+    """Open a TIFF file and its first image of which all planes lie in it, or else the planes that do.
+
+    The files of an OME-TIFF set name each other, and each would be read as the whole set.
+    """
+    with tifffile.TiffFile(path) as tif:
+        own = [series for series in tif.series if _lies_in(series, tif)] if tif.is_ome else tif.series[:1]
+        if own:
+            yield tif, own[0]
+            return
+    with tifffile.TiffFile(path, is_ome=False) as tif:
+        yield tif, tif.series[0]
+
+
+def calibrate(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> Calibration:
+    """What an open TIFF file says about the array of one of its series.
 
     Where the file does not name its axes, pages are Z (then T, then C). Raises InputError for a file whose
     end is missing, without pixels, or with axes that have no name here.
     """
     if _is_cut_off(tif) or _lacks_metadata(tif):
         raise InputError(f"{path.name} is incomplete: its end is missing, copy or export it again.")
-    series = tif.series[0]
+    _check_pieces(tif.pages.first, path)
     if 0 in series.shape:
         raise InputError(f"{path.name} holds no pixels: its shape is {series.shape}.")
     axes = _name_axes(series, path)
-    if tif.is_ome:
-        return _ome_calibration(tif.ome_metadata or "", axes)
+    if tif.pages.first.is_ome:
+        return _ome_calibration(tif.pages.first.description, axes)
     pixel_size, z_step = _tag_lengths(tif)
     return Calibration(axes=axes, pixel_size=pixel_size, z_step=z_step)
+
+
+def _lies_in(series: tifffile.TiffPageSeries, tif: tifffile.TiffFile) -> bool:
+    return all(page is not None and page.parent.filehandle.path == tif.filehandle.path for page in series)
+
+
+def _check_pieces(page: tifffile.TiffPage, path: Path) -> None:
+    """Raise InputError for a page that claims to be larger than the pieces that it lists."""
+    if math.prod(page.chunked) > len(page.dataoffsets):
+        raise InputError(
+            f"{path.name} is damaged: it says that it is {page.imagewidth} x {page.imagelength} pixels but "
+            "does not hold them. Copy or export it again."
+        )
 
 
 def _is_cut_off(tif: tifffile.TiffFile) -> bool:
@@ -78,6 +110,8 @@ def _lacks_metadata(tif: tifffile.TiffFile) -> bool:
 def _name_axes(series: tifffile.TiffPageSeries, path: Path) -> str:
     """Translate tifffile's axes to TZCYXS, with colours last."""
     axes, position = series.axes, series.axes.find("S")
+    if axes.endswith("YX") and ends_in_channels(series.shape) and axes[-3] not in "TZC":
+        axes = f"{axes[:-3]}YXC"
     # tifffile long stored any three or four planes as colours. Colour cameras give bytes: deeper planes are
     # channels.
     planes = 0 <= position < axes.index("X") and series.dtype != "uint8"
@@ -119,14 +153,17 @@ def _tag_lengths(tif: tifffile.TiffFile) -> tuple[float | None, float | None]:
     per_unit = page.resolution[0]
     if tif.is_imagej:
         metadata = tif.imagej_metadata or {}
-        unit = MICROMETRES.get(str(metadata.get("unit", "")).lower())
-        if not unit:
-            return None, None
-        pixel_size = _positive(unit / per_unit) if per_unit else None
-        return pixel_size, _positive(unit * float(metadata.get("spacing", 0)))
-    unit = {2: MICROMETRES["inch"], 3: MICROMETRES["cm"]}.get(int(page.resolutionunit))
-    pixel_size = _positive(unit / per_unit) if unit and per_unit else None
-    return (pixel_size if pixel_size and pixel_size <= LARGEST_PLAUSIBLE_PIXEL else None), None
+        name = str(metadata.get("unit", "")).lower()
+        spacing = float(metadata.get("spacing", 0))
+    else:
+        name, spacing = {2: "inch", 3: "cm"}.get(int(page.resolutionunit), ""), 0.0
+    unit = MICROMETRES.get(name)
+    if not unit or not per_unit:
+        return None, None
+    pixel_size = _positive(unit / per_unit)
+    if name in _PRINTED and pixel_size and pixel_size > LARGEST_PLAUSIBLE_PIXEL:
+        return None, None
+    return pixel_size, _positive(unit * spacing)
 
 
 def _positive(length: float) -> float | None:
@@ -170,19 +207,18 @@ class _Pixels:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         try:
-            with tifffile.TiffFile(self.path) as tif:
-                return np.array(_open_series(tif)[key]).astype(self.dtype, copy=False)
+            with open_tiff(self.path) as (tif, series):
+                return np.array(_open_series(tif, series)[key]).astype(self.dtype, copy=False)
         except MemoryError:
             raise
         except Exception as error:
             raise InputError(f"{self.path.name} is damaged or incomplete: export it again.") from error
 
 
-def _open_series(tif: tifffile.TiffFile) -> Any:
-    """Return what reads parts of the first series, by its strips or tiles."""
+def _open_series(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Any:
+    """Return what reads parts of a series, by its strips or tiles."""
     import zarr
 
-    series = tif.series[0]
     if series.dataoffset is None:
         return zarr.open_array(series.aszarr(level=0), mode="r")
     # Pixels that lie in one piece are one strip, which would be read as a whole.

@@ -27,6 +27,8 @@ KIND = "OME-Zarr"
 LABELS = "labels"
 """Group of an image in which its labels lie."""
 
+_MOST_CHECKED = 100_000
+_MOST_BLOCKS = 10_000_000
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -129,6 +131,11 @@ def read_pixels(multiscale: Multiscale, level: int = 0) -> Any:
             raise InputError(f"{path.name} holds {array.dtype} values: save it as whole numbers or floats.")
         if 0 in array.shape:
             raise InputError(f"{path.name} holds no pixels: its shape is {array.shape}.")
+        if math.prod(map(math.ceil, np.divide(array.shape, array.chunks))) > _MOST_BLOCKS:
+            raise InputError(
+                f"{path.name} says that its shape is {array.shape}, in blocks of {array.chunks}: that is "
+                "more than can be opened. Check how it was written, or write larger blocks."
+            )
         if level == 0 and not multiscale.is_labels:
             _check_blocks(multiscale, array)
         native = array.dtype.newbyteorder("=")
@@ -187,25 +194,24 @@ def _name_channels(metadata: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _check_blocks(multiscale: Multiscale, array: zarr.Array[Any]) -> None:
-    """Raise InputError for a block of pixels that is not there but should be.
+    """Raise InputError for a block of pixels that is not there where a coarser level shows that it should be.
 
     Zarr leaves out blocks that are blank, and an interrupted copy leaves out the same files: only a coarser
-    level tells one from the other. Without one, every block has to be there.
+    level tells one from the other. Only the first blocks of a large image are looked at.
     """
+    if len(multiscale.levels) < 2:
+        return
+    coarser = multiscale.open_level(1)
     size = array.shards or array.chunks
     folder = multiscale.folder / multiscale.levels[0]["path"]
-    places = list(itertools.product(*map(range, map(math.ceil, np.divide(array.shape, size)))))
-    keys = {place: array.metadata.encode_chunk_key(place) for place in places}
-    missing = [place for place in places if not (folder / keys[place]).is_file()]
-    if not missing:
-        return
-    coarser = multiscale.open_level(1) if len(multiscale.levels) > 1 else None
-    lost = [p for p in missing if coarser is None or not _is_blank(coarser, array.shape, p, size)]
-    if lost:
-        raise InputError(
-            f"{multiscale.folder.name} lacks {len(lost)} of its {len(places)} blocks of pixels, such as "
-            f"{keys[lost[0]]}: copy it again, or write blank blocks too."
-        )
+    places = itertools.product(*map(range, map(math.ceil, np.divide(array.shape, size))))
+    for place in itertools.islice(places, _MOST_CHECKED):
+        key = array.metadata.encode_chunk_key(place)
+        if not (folder / key).is_file() and not _is_blank(coarser, array.shape, place, size):
+            raise InputError(
+                f"{multiscale.folder.name} lacks blocks of pixels, such as {key}: copy it again, or write "
+                "blank blocks too."
+            )
 
 
 def _is_blank(

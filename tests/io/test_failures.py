@@ -29,12 +29,18 @@ from napari_unet.io.failures import reading
         ),
         (PermissionError(errno.EACCES, "no"), "a.tif cannot be read: you lack the permission"),
         (MemoryError(), "a.tif does not fit into memory: open a part of it."),
-        (ValueError("requires the 'imagecodecs' package"), "needs the package imagecodecs: install it"),
+        (
+            ValueError("requires the 'imagecodecs' package"),
+            "a.tif is compressed in a way that is not known",
+        ),
         (
             ImportError(name="zarr.core"),
             "needs the package zarr: install it with pip install 'napari-unet[zarr]'",
         ),
-        (ImportError(name="vendor"), "needs the package vendor: install it with pip install vendor."),
+        (
+            ImportError(name="vendor"),
+            "since vendor is missing: install napari-unet again.",
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import struct
+import uuid
+
 import numpy as np
 import pytest
 import tifffile
@@ -50,3 +53,47 @@ def test_a_damaged_part_is_told_in_a_sentence(tmp_path):
     np.testing.assert_array_equal(np.asarray(image.data[:32, :32]), pixels[:32, :32])
     with pytest.raises(InputError, match="damaged"):
         np.asarray(image.data)
+
+
+OME = """<?xml version="1.0" encoding="UTF-8"?>
+<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{own}"><Image ID="Image:0">
+<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="32" SizeY="24" SizeC="2" SizeZ="1" SizeT="1"
+PhysicalSizeX="0.5" PhysicalSizeXUnit="\u00b5m">
+<Channel ID="Channel:0:0" SamplesPerPixel="1"/><Channel ID="Channel:0:1" SamplesPerPixel="1"/>
+<TiffData FirstC="0" PlaneCount="1"><UUID FileName="a.ome.tif">urn:uuid:{first}</UUID></TiffData>
+<TiffData FirstC="1" PlaneCount="1"><UUID FileName="b.ome.tif">urn:uuid:{second}</UUID></TiffData>
+</Pixels></Image></OME>"""
+
+
+def test_files_that_name_each_other_are_read_each_by_itself(tmp_path):
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    planes = np.random.default_rng(0).integers(0, 999, (2, 24, 32), dtype=np.uint16)
+    for name, own, plane in zip("ab", (first, second), planes, strict=True):
+        xml = OME.format(own=own, first=first, second=second)
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", plane, description=xml.encode(), metadata=None)
+    for name, plane in zip("ab", planes, strict=True):
+        image = read_image(tmp_path / f"{name}.ome.tif")
+        assert (image.axes, image.pixel_size) == ("YX", 0.5)
+        np.testing.assert_array_equal(image.data, plane)
+
+
+@pytest.mark.parametrize("claim", [4294967295, 100_000])
+def test_a_size_that_the_file_does_not_hold_is_refused_at_once(tmp_path, claim):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((16, 16), np.uint8), rowsperstrip=16)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        for code in (256, 257):
+            entry = tif.pages.first.tags[code].offset
+            struct.pack_into("<HII", content, entry + 2, 4, 1, claim)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"it says that it is {claim} x {claim} pixels"):
+        read_image(path)
+
+
+def test_a_short_last_axis_holds_channels(tmp_path):
+    stored = np.random.default_rng(0).integers(0, 99, (64, 48, 5), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack")
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes == "YXC"
+    np.testing.assert_array_equal(image.data, stored)

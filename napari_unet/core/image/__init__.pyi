@@ -1,4 +1,13 @@
-from .axes import Channels, Place, PlaneGrid, default_axes, iterate_planes, parse_channels, plan_planes
+from .axes import (
+    Channels,
+    Place,
+    PlaneGrid,
+    default_axes,
+    ends_in_channels,
+    iterate_planes,
+    parse_channels,
+    plan_planes,
+)
 from .blocks import Components, Reader, Shape, grow_box, plan_blocks, read_boxes, within
 from .footprint import Footprint, estimate_footprint
 from .normalisation import check_pixels, normalise, rescale, to_grey
@@ -45,6 +54,7 @@ __all__ = [
     "clip_tile",
     "count_read",
     "default_axes",
+    "ends_in_channels",
     "estimate_footprint",
     "fits_range",
     "grow_box",

@@ -19,6 +19,7 @@ from napari_unet.core.image.normalisation import normalise, to_grey
 
 KNOWN = "TZCYXS"
 _MOST_CHANNELS = 4
+_MOST_LAST = 8
 _WORDS = {"T": "frame", "Z": "plane", "C": "channel"}
 Channels = int | Sequence[int] | None
 """A channel by its number, which Python counts from 0, several, or None for what the image has.
@@ -32,12 +33,13 @@ Place = dict[str, int]
 def guess_axes(shape: tuple[int, ...], *, rgb: bool | None = None) -> str:
     """Return the likely axes of an image of ``shape``; InputError if it has fewer than 2 axes or over 6.
 
-    A last axis of 3 or 4 behind two longer ones is taken for RGB unless ``rgb`` says otherwise; one short
-    leading axis (2 to 4) for channels; then Z, then T.
+    A last axis of 3 or 4 behind two longer ones is taken for RGB unless ``rgb`` says otherwise, and one of up
+    to 8 behind two that are much longer for channels; else one short leading axis (2 to 4) for channels; then
+    Z, then T.
     """
     if rgb is None:
         rgb = len(shape) > 2 and shape[-1] in (3, 4) and min(shape[-3:-1]) > _MOST_CHANNELS
-    tail = "YXS" if rgb else "YX"
+    tail = "YXS" if rgb else "YXC" if ends_in_channels(shape) else "YX"
     leading = shape[: len(shape) - len(tail)]
     if len(shape) < len(tail) or len(leading) > 3:
         raise InputError(
@@ -45,13 +47,18 @@ def guess_axes(shape: tuple[int, ...], *, rgb: bool | None = None) -> str:
             "time, depth and channels besides."
         )
     short = [i for i, size in enumerate(leading) if 2 <= size <= _MOST_CHANNELS]
-    if not rgb and (len(leading) == 3 or len(short) == 1):
+    if tail == "YX" and (len(leading) == 3 or len(short) == 1):
         channel = short[-1] if short else 2
         others = iter("TZ"[-(len(leading) - 1) :] if len(leading) > 1 else "")
         return "".join("C" if i == channel else next(others) for i in range(len(leading))) + tail
     if len(leading) > 2:
         raise InputError(f"An RGB image of shape {shape} has too many axes: say which is which with axes.")
     return "TZ"[2 - len(leading) :] + tail
+
+
+def ends_in_channels(shape: tuple[int, ...]) -> bool:
+    """Whether the last axis is too short for rows of pixels, 2 to 8 behind two much longer ones."""
+    return len(shape) > 2 and 2 <= shape[-1] <= _MOST_LAST and min(shape[-3:-1]) >= 4 * shape[-1]
 
 
 @dataclass(frozen=True, slots=True)
