@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from napari_unet.core.base import InputError, ModelCard
+from napari_unet.core.base import FORMAT, InputError, ModelCard
 
 if TYPE_CHECKING:
     from napari_unet.nn.backend import keras
@@ -31,6 +31,7 @@ _WEIGHTS = (WEIGHTS, *_UNUSED)
 _MEMBERS = {"metadata.json", "config.json", CARD, *_WEIGHTS}
 _LARGEST_TEXT = 1 << 20
 _LARGEST_WEIGHTS = 1 << 30
+_PIECE = 1 << 20
 _H5_OVERHEAD = 1 << 20
 
 
@@ -49,6 +50,8 @@ def read_card(path: Path) -> ModelCard:
 def _open_archive(path: Path) -> zipfile.ZipFile:
     if path.suffix != ".keras":
         raise InputError(f"{path.name} is not a .keras file: choose a model file that napari-unet wrote.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a file: choose a model file that napari-unet wrote.")
     try:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
@@ -81,10 +84,21 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
 
 def _parse_card(path: Path, archive: zipfile.ZipFile) -> ModelCard:
     try:
-        return ModelCard.model_validate(json.loads(archive.read(CARD)))
+        given = json.loads(_read_member(archive, CARD))
+        if isinstance(given, dict) and isinstance(given.get("format"), int) and given["format"] > FORMAT:
+            raise InputError(f"{path.name} was written by a newer napari-unet: update napari-unet to use it.")
+        return ModelCard.model_validate(given)
+    except InputError:
+        raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, words = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise InputError(
+            f"The card in {path.name} is refused ({': '.join(filter(None, (name, words)))}): the file is "
+            "damaged, or of a newer napari-unet."
+        ) from error
     # What is ciphered, or packed by an unknown method, is a RuntimeError to zipfile.
     except (
-        ValidationError,
         ValueError,
         RuntimeError,
         OSError,
@@ -93,8 +107,22 @@ def _parse_card(path: Path, archive: zipfile.ZipFile) -> ModelCard:
         zlib.error,
     ) as error:
         raise InputError(
-            f"The card in {path.name} cannot be read: the file is damaged or too new."
+            f"The card in {path.name} cannot be read: the file is damaged, or of a newer napari-unet."
         ) from error
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a part of an archive; BadZipFile if it is larger than the archive says.
+
+    Read at once, a part that lies about its size is unpacked as a whole first.
+    """
+    size, content = archive.getinfo(name).file_size, bytearray()
+    with archive.open(name) as part:
+        while piece := part.read(_PIECE):
+            content += piece
+            if len(content) > size:
+                raise zipfile.BadZipFile(f"{name} is larger than it says")
+    return bytes(content)
 
 
 def save_network(network: keras.Model, card: ModelCard, path: Path, *, compact: bool = True) -> None:
@@ -131,7 +159,7 @@ def _pack(source: zipfile.ZipFile, card: ModelCard, target: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in source.namelist():
             if name != CARD:
-                archive.writestr(name, source.read(name))
+                archive.writestr(name, _read_member(source, name))
         archive.writestr(CARD, card.model_dump_json(indent=2))
     with target.open("rb+") as file:
         os.fsync(file.fileno())
@@ -153,6 +181,8 @@ def load_network(path: Path, *, dtype: str | None = None) -> tuple[keras.Model, 
             _check_weights(weights)
             network = build_network(card.network, dtype=dtype)
             network.load_weights(weights)
+            if not all(np.isfinite(weight).all() for weight in network.get_weights()):
+                raise InputError(f"{path.name} is refused: some of its weights are no numbers.")
         except InputError:
             raise
         except Exception as error:

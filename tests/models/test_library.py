@@ -54,7 +54,7 @@ def test_weights_that_are_no_numbers_are_refused(tiny_model):
 
 
 def test_a_card_about_other_maps_is_refused(tiny_model):
-    with pytest.raises(InputError, match="output maps"):
+    with pytest.raises(InputError, match="draws 1 maps, but 3 are named"):
         verify_model(change_card(tiny_model, outputs=["foreground", "border", "distance"]))
 
 

@@ -1,4 +1,6 @@
 import json
+import os
+import tracemalloc
 import zipfile
 
 import h5py
@@ -230,3 +232,71 @@ def test_another_card_leaves_the_network_as_it_is(model_file):
     assert read.name == card.name
     for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def write_card(source, target, **changes):
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == CARD:
+                content = json.dumps(json.loads(content) | changes)
+            new.writestr(name, content)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, "was written by a newer napari-unet: update"),
+        ({"scale": 1000}, "scale"),
+        ({"scale": float("inf")}, "scale"),
+        ({"scale": float("nan")}, "scale"),
+        ({"size_range": [float("nan"), 20.0]}, "size_range"),
+        ({"size_range": [20.0, 10.0]}, "no range of lengths"),
+        ({"object_size": float("inf")}, "object_size"),
+        ({"pixel_size": float("nan")}, "pixel_size"),
+        ({"outputs": ["foreground", "border", "hue"]}, "output maps foreground, border, hue are not known"),
+        ({"outputs": ["foreground", "border"]}, "draws 3 maps, but 2 are named"),
+        ({"outputs": ["border", "distance", "background"]}, "are not known"),
+    ],
+)
+def test_a_card_that_would_break_later_is_refused_where_it_is_read(model_file, tmp_path, changes, words):
+    path = write_card(model_file, tmp_path / "odd.keras", **changes)
+    for read in (read_card, load_network):
+        with pytest.raises(InputError, match=words):
+            read(path)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path, tiny_card):
+    network = build_network(tiny_card.network)
+    weights = network.get_weights()
+    weights[0][0] = np.nan
+    network.set_weights(weights)
+    save_network(network, tiny_card, tmp_path / "a.keras")
+    with pytest.raises(InputError, match="some of its weights are no numbers"):
+        load_network(tmp_path / "a.keras")
+
+
+def test_a_part_that_lies_about_its_size_is_not_unpacked(tmp_path, model_file):
+    """It says 100 bytes and would be 300 MB."""
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(model_file) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            if name != CARD:
+                new.writestr(name, old.read(name))
+        new.writestr(CARD, bytes(300 << 20))
+        new.getinfo(CARD).file_size = 100
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"bomb\.keras"):
+            read_card(path)
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.keras")
+    with pytest.raises(InputError, match="is not a file"):
+        read_card(tmp_path / "x.keras")

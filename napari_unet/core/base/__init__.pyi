@@ -12,7 +12,7 @@ from .arrays import (
     as_labels,
     slices,
 )
-from .card import ModelCard
+from .card import FORMAT, ModelCard
 from .errors import DoubtfulError, InputError
 from .params import (
     CLIP,
@@ -40,6 +40,7 @@ __all__ = [
     "CLIP",
     "DEFAULT_EFFORT",
     "EFFORTS",
+    "FORMAT",
     "HIGH",
     "LOW",
     "MOST_ENLARGED",

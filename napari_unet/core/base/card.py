@@ -5,11 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from napari_unet.core.base.params import MOST_ENLARGED, NORMALISATION, InstanceParams, NetworkParams
+from napari_unet.core.base.params import (
+    MOST_ENLARGED,
+    MOST_SHRUNK,
+    NORMALISATION,
+    OUTPUT_MAPS,
+    InstanceParams,
+    NetworkParams,
+)
 
 _BELIEVED = 3.0
+FORMAT = 1
+"""Version of the layout that is written, and the latest that is read."""
+_OUTPUTS = {"background", *OUTPUT_MAPS}
+_LARGEST_CELL = 1e5
 
 
 class ModelCard(BaseModel):
@@ -20,7 +31,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    format: int = Field(1, description="Version of this card's layout.", ge=1)
+    format: int = Field(FORMAT, description="Version of this card's layout.", ge=1, le=FORMAT)
     name: str = Field(title="Name", min_length=1, max_length=80)
     title: str = Field("", title="What it segments")
     description: str = ""
@@ -30,11 +41,16 @@ class ModelCard(BaseModel):
     normalisation: str = Field(NORMALISATION, description="What is done to pixels first.")
     scale: float = Field(
         1.0,
-        gt=0,
+        ge=MOST_SHRUNK,
+        le=MOST_ENLARGED,
         description="Network pixels per image pixel, for images of the training images' pixel size.",
     )
     object_size: float | None = Field(
-        None, gt=0, title="Cell diameter", description="Median over the training cells, network pixels."
+        None,
+        gt=0,
+        le=_LARGEST_CELL,
+        title="Cell diameter",
+        description="Median over the training cells, network pixels.",
     )
     size_range: tuple[float, float] | None = Field(
         None, description="Smallest and largest cell diameter that the network has learnt, network pixels."
@@ -43,9 +59,10 @@ class ModelCard(BaseModel):
     pixel_size: float | None = Field(
         None,
         gt=0,
+        le=1e6,
         title="Pixel size",
-        description="Of the training images, um.",
-        json_schema_extra={"unit": "um"},
+        description="Of the training images, µm.",
+        json_schema_extra={"unit": "µm"},
     )
     parent: str | None = Field(None, description="SHA-256 of the model this one was fine-tuned from.")
     training: dict[str, Any] = Field(default_factory=dict, description="Data, licences, recipe, duration.")
@@ -62,6 +79,22 @@ class ModelCard(BaseModel):
         told = f"The file also holds {count} earlier network{'s' * (count > 1)}: only the last one is used."
         description = f"{given.get('description', '')} {told}".strip()
         return {**{k: v for k, v in given.items() if k != "earlier"}, "description": description}
+
+    @field_validator("size_range")
+    @classmethod
+    def _check_sizes(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
+        if given is not None and not 0 < given[0] <= given[1] <= _LARGEST_CELL:
+            raise ValueError("the smallest and the largest cell diameter are no range of lengths")
+        return given
+
+    @model_validator(mode="after")
+    def _check_outputs(self) -> ModelCard:
+        names = self.outputs
+        if "foreground" not in names or not set(names) <= _OUTPUTS or len(set(names)) != len(names):
+            raise ValueError(f"the output maps {', '.join(names)} are not known")
+        if len(names) != self.network.classes:
+            raise ValueError(f"the network draws {self.network.classes} maps, but {len(names)} are named")
+        return self
 
     def knows_scale(self, pixel_size: float | None) -> bool:
         """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""

@@ -31,7 +31,12 @@ def calibrate(model: Model, kinds: Kinds, *, most_images: int = 64) -> Model:
     trial = _Trial.of(model, kinds, most_images)
     blended = [trial.choose(_set(model, "blend", blend), "prominence", PROMINENCES) for blend in BLENDS]
     fitted = trial.choose(max(blended, key=trial.score), "min_area", SMALLEST)
-    return trial.choose(fitted, "certainty", _safe_certainties(fitted), keep=False)
+    safe = trial.choose(fitted, "certainty", _safe_certainties(fitted), keep=False)
+    if trial.score(safe) > 0:
+        return safe
+    # A model that finds cells, and some in noise, is worth more than one that finds none.
+    bold = trial.choose(fitted, "certainty", CERTAINTIES, keep=False)
+    return bold if trial.score(bold) > 0 else safe
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def test_parameters_are_immutable_and_strangers_are_refused():
 
 
 def test_models_that_cut_the_landscape_at_one_height_are_still_read():
-    card = ModelCard(name="x", network=NetworkParams(), outputs=("foreground", "distance"))
+    card = ModelCard(name="x", network=NetworkParams(), outputs=("foreground",))
     old = card.model_dump(mode="json")
     old["instances"] = {"foreground": 0.4, "marker": 0.47, "min_area": 0.1, "certainty": 0.8}
     read = ModelCard.model_validate(old).instances

@@ -76,3 +76,22 @@ def test_a_model_that_sees_cells_in_noise_is_made_to_ask_for_more_certainty(tiny
     careful = calibrate(model, [[scene]])
     assert careful.card.instances.certainty == 0.75
     assert careful.segment_plane(np.zeros((64, 64, 1))).max() == 0
+
+
+def test_a_model_that_is_less_sure_of_cells_than_of_noise_still_finds_cells(tiny_card, monkeypatch):
+    """No certainty keeps noise out and cells in: it must not ask for one that leaves no cell."""
+    _, labels = draw_scene(0)
+    maps = target_maps(labels, OUTPUT_MAPS)
+    maps[..., 0] *= 0.6
+
+    def predict_maps(self, plane, **options):
+        if plane.shape[:2] == labels.shape:
+            return maps
+        noise = np.zeros((*plane.shape[:2], 3), np.float32)
+        noise[10:30, 10:30] = 0.95
+        return noise
+
+    monkeypatch.setattr(Model, "predict_maps", predict_maps)
+    scene = TrainingImage(np.zeros((*labels.shape, 1), np.float32), labels)
+    fitted = calibrate(Model(build_network(TINY), tiny_card), [[scene]])
+    assert evaluate(fitted.label(maps), labels).ap50 > 0.5
