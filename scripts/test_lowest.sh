@@ -13,4 +13,4 @@ mkdir -p out
     pytest-xdist pytest-xvfb
 # Old packages warn about each other: only what fails counts here. The installed package is tested, not the checkout.
 "$environment/bin/python" -P -m pytest -q -W default "${@:-tests/core}" tests/io tests/store tests/nn/test_model_file.py \
-    tests/jobs/test_segment.py tests/test_api.py
+    tests/jobs/test_segmentation.py tests/test_api.py
