@@ -1,8 +1,8 @@
 """What a model knew before, practised while it learns something new (distillation, Hinton et al. 2015;
-for learning without forgetting, Li and Hoiem 2016), and, when nobody waits, examined on other scenes.
+for learning without forgetting, Li and Hoiem 2016), and, when nobody waits, tested on other scenes.
 
 No image of anybody's is needed: the scenes are rendered, and what is to be drawn in them is what the parent
-draws. In the examination the true cells count.
+draws. In the forgetting test the true cells count.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from napari_unet.nn import Model
 
 _SIDE = (256, 256)
 _RADII = (5.0, 7.0, 10.0, 14.0, 20.0, 26.0)
-_EXAM_RADII = (8.0, 12.0, 22.0)
+_TEST_RADII = (8.0, 12.0, 22.0)
 _COVERED = 0.3  # of a scene by cells
 _KNOWN = 0.5  # AP at IoU 0.5 from which on a model is said to know a scene
 
 
 def prepare(parent: Model, report: Report) -> None:
-    """Do beforehand what a fine-tuning and the examination after it need of ``parent``.
+    """Do beforehand what a fine-tuning and the forgetting test after it need of ``parent``.
 
     What ``report``, which is called after each scene, raises ends the work.
     """
@@ -64,16 +64,16 @@ def measure_known(
     None where it knows no such scene, and of a child that is None. What the parent scores is measured once,
     as long as it is the last one. What ``report``, which is called after each scene, raises ends the work.
     """
-    if parent.sha256 not in _examined or not parent.sha256:
-        exam = Exam.of(parent, report)
-        _examined.clear()
-        _examined[parent.sha256] = exam
-    exam = _examined[parent.sha256]
-    return exam.before, None if child is None else exam.grade(child, report)
+    if parent.sha256 not in _tested or not parent.sha256:
+        test = ForgettingTest.of(parent, report)
+        _tested.clear()
+        _tested[parent.sha256] = test
+    test = _tested[parent.sha256]
+    return test.before, None if child is None else test.score(child, report)
 
 
 @dataclass(frozen=True, slots=True)
-class Exam:
+class ForgettingTest:
     """Rendered scenes that nobody learns from and that a model segments well: ``images`` and true ``labels``.
 
     ``before`` is that model's AP at IoU 0.5 on them, None where it knows no such scene.
@@ -84,10 +84,10 @@ class Exam:
     before: float | None
 
     @classmethod
-    def of(cls, parent: Model, report: Report = lambda progress: None) -> Exam:
+    def of(cls, parent: Model, report: Report = lambda progress: None) -> ForgettingTest:
         """Find out which scenes ``parent`` knows."""
         images, labels, found = [], [], []
-        scenes = _render_scenes(_EXAM_RADII, 200) if parent.card.network.channels == 1 else []
+        scenes = _render_scenes(_TEST_RADII, 200) if parent.card.network.channels == 1 else []
         for image, truth in scenes:
             prediction = parent.predict(image).labels
             report(Progress())
@@ -97,7 +97,7 @@ class Exam:
                 found.append(prediction)
         return cls(images, labels, evaluate(found, labels).ap50 if found else None)
 
-    def grade(self, model: Model, report: Report = lambda progress: None) -> float | None:
+    def score(self, model: Model, report: Report = lambda progress: None) -> float | None:
         """Return the AP at IoU 0.5 of another model on the same scenes."""
         if not self.images:
             return None
@@ -108,7 +108,7 @@ class Exam:
         return evaluate(found, self.labels).ap50
 
 
-_examined: dict[str, Exam] = {}  # of the last parent, by its hash
+_tested: dict[str, ForgettingTest] = {}  # of the last parent, by its hash
 
 
 @cache
