@@ -66,7 +66,7 @@ def load_methods(models: Sequence[str], peers: Sequence[str], views: int = 1) ->
 
 def _load_model(name_or_path: str, views: int) -> Method:
     path = find_model(name_or_path)
-    model = load_model(path).look(views)
+    model = load_model(path).with_views(views)
 
     def segment_image(file: ImageFile) -> Labels:
         return segment(file.data, model, axes=file.axes, pixel_size=file.pixel_size)

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 def resolve_model(model: Model | str | Path, views: int | None = None) -> Model:
     """Return a model by its name or file, or as it is; InputError where there is none.
 
-    With ``views`` it looks at every tile so many times, turned and mirrored.
+    With ``views`` it averages so many rotated and mirrored predictions per tile.
     """
     if not isinstance(model, str | Path):
-        return model if views is None or views == model.views else model.look(views)
+        return model if views is None or views == model.views else model.with_views(views)
     path = find_model(model)
     return _load(path, path.stat().st_mtime_ns, views or 1)
 
 
 @lru_cache(maxsize=8)
 def _load(path: Path, modified: int, views: int) -> Model:
-    """Load a model that looks so many times; a file that was ``modified`` is loaded anew."""
+    """Load a model that averages so many views; a file that was ``modified`` is loaded anew."""
     from napari_unet.nn import load_model_file
 
-    return load_model_file(path) if views == 1 else _load(path, modified, 1).look(views)
+    return load_model_file(path) if views == 1 else _load(path, modified, 1).with_views(views)
 
 
 def check_channels(grid: PlaneGrid, channel: Channels, model: Model) -> Channels:

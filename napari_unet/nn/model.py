@@ -77,12 +77,12 @@ class Model:
     def _forward(self) -> Forward:
         return compile_forward(self.network)
 
-    def look(self, views: int) -> Model:
+    def with_views(self, views: int) -> Model:
         """Return the model with another number of views, 1 to 8; InputError where it cannot have it."""
         if not 1 <= views <= VIEWS:
-            raise InputError(f"A model cannot look {views} times: choose 1 to {VIEWS} views.")
+            raise InputError(f"A model cannot average {views} views: choose 1 to {VIEWS}.")
         if views > 1 and self.card.network.padding == "valid":
-            raise InputError(f"{self.card.name} has no padding, so it looks only once: choose 1 view.")
+            raise InputError(f"{self.card.name} has no padding, so it cannot average views: choose 1.")
         return replace(self, views=views)
 
     def predict_maps(

@@ -147,7 +147,7 @@ def test_one_plane_that_bears_the_pixel_size_out_is_enough(bright, bright_square
 @pytest.mark.parametrize(
     ("side", "objects", "radius", "own"),
     [(768, 24, 28.0, None), (768, 24, 28.0, 0.5), (768, 60, 28.0, None), (768, 120, 20.0, None)],
-    ids=["model without pixel size", "model of 0.5 um", "dense", "dense and small"],
+    ids=["model without pixel size", "model of 0.5 µm", "dense", "dense and small"],
 )
 def test_the_same_scene_has_as_many_cells_at_every_pixel_size(side, objects, radius, own):
     scene = render_nuclei((side, side), objects=objects, radius=radius, seed=0)
@@ -264,7 +264,7 @@ def test_a_job_looks_as_often_as_it_is_asked_to(job, tiny_model, bright_squares,
     request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
     request |= {"box": ((0, 9), (0, 9)), "scale": None} if job == "segment_view" else {}
     request |= {"output": str(tmp_path / "cells.zarr")} if job == "segment_large" else {}
-    with pytest.raises(InputError, match="look 9 times"):
+    with pytest.raises(InputError, match="average 9 views"):
         JOBS[job]({**request, "views": 9}, ignore, go_on)
 
 

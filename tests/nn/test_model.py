@@ -134,7 +134,7 @@ def test_a_known_scale_is_not_searched_for(monkeypatch, tiny_card):
 def test_eight_views_draw_a_turned_image_as_they_draw_the_image(tiny_card):
     plane = np.random.default_rng(0).random((40, 72, 1), np.float32)
     one = Model(build_network(tiny_card.network), tiny_card)
-    eight = one.look(8)
+    eight = one.with_views(8)
     for turn in (lambda x: np.rot90(x), lambda x: x[:, ::-1]):
         np.testing.assert_allclose(
             eight.predict_maps(turn(plane)), turn(eight.predict_maps(plane)), atol=2e-3
@@ -154,11 +154,11 @@ def test_a_network_is_compiled_once_and_follows_its_weights(tiny_card):
 def test_views_that_cannot_be_had_are_explained(tiny_card):
     model = Model(build_network(tiny_card.network), tiny_card)
     with pytest.raises(InputError, match="1 to 8"):
-        model.look(9)
+        model.with_views(9)
     valid = NetworkParams(filters=2, padding="valid", classes=2, activation="softmax")
     unpadded = Model(build_network(valid), tiny_card.model_copy(update={"network": valid}))
     with pytest.raises(InputError, match="no padding"):
-        unpadded.look(2)
+        unpadded.with_views(2)
 
 
 class Hungry:
