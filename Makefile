@@ -20,7 +20,7 @@ help:
 	@echo "make benchmark-grow DATA=...  how well a cell is drawn from the image by one key"
 	@echo "make benchmark-batch  images per second of 1 and 2 worker processes, and of a bare loop"
 	@echo "make benchmark-large  peak memory and seconds of an image bigger than memory, and whether blocks matter"
-	@echo "make benchmark-scale DATA=...  cells in one scene at 0.25, 0.5 and 1 um per pixel"
+	@echo "make benchmark-scale DATA=...  cells in one scene at 0.25, 0.5 and 1 µm per pixel"
 	@echo "make bench DATA=...  seconds from image to labels and of a training step, side by side"
 	@echo "make clean   remove the environment and everything that was built"
 

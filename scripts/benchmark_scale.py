@@ -1,7 +1,7 @@
 """Whether a scene has as many cells at every pixel size: `python scripts/benchmark_scale.py DATA FILE.md`.
 
-Rendered scenes of different density and size, and real images, are taken to have pixels of 0.25 um, and
-averaged over 2 x 2 and 4 x 4 of them to pixels of 0.5 and 1 um. Of the real images in DATA (laid out as
+Rendered scenes of different density and size, and real images, are taken to have pixels of 0.25 µm, and
+averaged over 2 x 2 and 4 x 4 of them to pixels of 0.5 and 1 µm. Of the real images in DATA (laid out as
 `napari-unet benchmark` wants it), those of the val folders are taken whose nuclei are still 8 px across then:
 nine of ten that lie wholly in the image. The scale is looked for, as the bundled models know no pixel size.
 """
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     options = parser.parse_args()
     model = load_model(options.model)
-    sizes = " | ".join(f"{size:g} um" for size in FACTORS)
+    sizes = " | ".join(f"{size:g} µm" for size in FACTORS)
     lines = [f"| scene | nuclei | {sizes} | difference |", "|---" * (3 + len(FACTORS)) + "|"]
     for kind, scenes in (("rendered", render_scenes()), ("real", read_scenes(options.data))):
         total, true_total = [0] * len(FACTORS), 0

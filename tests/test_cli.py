@@ -78,7 +78,7 @@ def test_a_doubtful_pixel_size_is_told(folders, tiny_model, capsys):
     words = ["--output", folders / "out", "--model", tiny_model, "--json"]
     assert run("segment", path, *words, "--pixel-size", 5) == 0
     told = capsys.readouterr()
-    assert "field0.tif: The image's pixels (5 um) are 10 times larger" in told.err
+    assert "field0.tif: The image's pixels (5 µm) are 10 times larger" in told.err
     assert json.loads(told.out)["segmented"]
     assert run("segment", path, *words, "--pixel-size", 0.6) == 0
     assert "times larger" not in capsys.readouterr().err

@@ -49,7 +49,7 @@ def segment(
     ``model`` is a name, a file or a loaded model; by default it is the one that fits the image best.
     ``axes`` names the image's axes with the letters TZCYXS and is guessed if None. ``channel`` picks one
     (the first by default; RGB is turned to grey) or several, whose mean is looked at. ``pixel_size`` is in
-    um; ``warn`` is given a sentence where it does not suit the model. With ``views``, up to 8, the network's
+    µm; ``warn`` is given a sentence where it does not suit the model. With ``views``, up to 8, the network's
     maps are averaged over so many turned and mirrored views: slower, and a little better. Planes are
     segmented one by one; then cells are linked along Z and T, so that a cell has one number in all its planes
     and frames, the daughters of a division have their own, and no two cells share one.

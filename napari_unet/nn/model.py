@@ -197,7 +197,7 @@ class Model:
         pixel_size: float | None = None,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> NDArray[np.int32]:
-        """Return the cells (Y, X) of a raw plane (Y, X, C) with ``pixel_size`` in um, if known."""
+        """Return the cells (Y, X) of a raw plane (Y, X, C) with ``pixel_size`` in µm, if known."""
         return self.predict(normalise(plane), pixel_size=pixel_size, on_tile=on_tile).labels
 
     def predict(
@@ -208,7 +208,7 @@ class Model:
         scale: float | None = None,
         on_tile: Callable[[int, int], None] = lambda done, total: None,
     ) -> Prediction:
-        """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in um, if known.
+        """Return what the network draws in a normalised plane (Y, X, C) with ``pixel_size`` in µm, if known.
 
         It sees the plane at ``scale``, or else at the one that `find_scale` returns.
         """
@@ -243,7 +243,7 @@ class Model:
         return scale if fits or not card.knows_scale(pixel_size) else told
 
     def question_pixels(self, prediction: Prediction, pixel_size: float | None) -> str:
-        """Return a sentence that ``pixel_size`` (um, or None) is not borne out by the cells; else none."""
+        """Return a sentence that ``pixel_size`` (µm, or None) is not borne out by the cells; else none."""
         if self.card.believes(pixel_size) or self.knows_size(prediction):
             return ""
         return self.card.explain_pixels(pixel_size)

@@ -18,7 +18,7 @@ class Source:
     """An image as a window shows it.
 
     `id` is the window's own name for it. `data` is a numpy array or lazy; `axes` has one letter of TZCYXS
-    per axis of it, or is None where only its file can say; `pixel_size` is in um. `region` says what it was
+    per axis of it, or is None where only its file can say; `pixel_size` is in µm. `region` says what it was
     cut from.
     """
 

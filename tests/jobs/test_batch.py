@@ -308,7 +308,7 @@ def test_images_are_segmented_again_by_a_network_that_looks_more_often(make_imag
         return segment_file(task)
 
     assert [run(views).status for views in (1, 1, 2, 2)] == ["done", "kept", "done", "kept"]
-    assert "look 9 times" in run(9).error
+    assert "average 9 views" in run(9).error
 
 
 def test_a_worker_with_another_model_is_found_out(make_images, tiny_model, tmp_path):

@@ -97,11 +97,11 @@ class ModelCard(BaseModel):
         return self
 
     def knows_scale(self, pixel_size: float | None) -> bool:
-        """Whether pixel sizes tell how an image of ``pixel_size`` (um, or None) has to be resized."""
+        """Whether pixel sizes tell how an image of ``pixel_size`` (µm, or None) has to be resized."""
         return pixel_size is not None and self.pixel_size is not None
 
     def believes(self, pixel_size: float | None) -> bool:
-        """Whether ``pixel_size`` (um) and that of the training images, if both are known, are within 3x.
+        """Whether ``pixel_size`` (µm) and that of the training images, if both are known, are within 3x.
 
         Beyond that one may be of another unit, or made up: cells that are found have to bear it out.
         """
@@ -110,7 +110,7 @@ class ModelCard(BaseModel):
         return 1 / _BELIEVED <= pixel_size / self.pixel_size <= _BELIEVED
 
     def image_scale(self, pixel_size: float | None) -> float:
-        """Return the factor by which an image of ``pixel_size`` (um, or None) is resized for the network."""
+        """Return the factor by which an image of ``pixel_size`` (µm, or None) is resized for the network."""
         if pixel_size is None or self.pixel_size is None:
             return self.scale
         # What is enlarged further shows nothing more, and may not fit into memory.
@@ -121,13 +121,13 @@ class ModelCard(BaseModel):
         return self.knows_scale(pixel_size) and self.believes(pixel_size)
 
     def explain_pixels(self, pixel_size: float | None) -> str:
-        """Say that the pixels of an image, of ``pixel_size`` in um, are not those of the training images."""
+        """Say that the pixels of an image, of ``pixel_size`` in µm, are not those of the training images."""
         assert pixel_size is not None
         assert self.pixel_size is not None
         ratio = pixel_size / self.pixel_size
         kind, times = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
         return (
-            f"The image's pixels ({pixel_size:.3g} um) are {times:.0f} times {kind} than those that "
-            f"{self.name} has learnt ({self.pixel_size:.3g} um), and what was found does not bear that out: "
+            f"The image's pixels ({pixel_size:.3g} µm) are {times:.0f} times {kind} than those "
+            f"{self.name} was trained on ({self.pixel_size:.3g} µm), and the cells found do not fit: "
             "check the pixel size, or choose another model."
         )

@@ -30,7 +30,7 @@ def measure(
 
     Columns: `index` (the id), `area` (pixels; over all planes of a stack), `centroid_y`, `centroid_x` and so
     on for the last letters of `axes` (pixels), `diameter` (of the circle of that area, for a single plane),
-    with `pixel_size` (um) `area_um2` and `diameter_um`, with `image` (same shape) `mean_intensity`.
+    with `pixel_size` (µm) `area_um2` and `diameter_um`, with `image` (same shape) `mean_intensity`.
     Raises InputError where the shapes differ or an id is negative. 60 ms for 2048 x 2048 pixels.
     """
     if image is not None and image.shape != labels.shape:
@@ -93,7 +93,7 @@ def measure_form(labels: Labels, pixel_size: float | None = None) -> Columns:
     """Measure the form of every cell of a plane (Y, X), by ascending id, as scikit-image's regionprops does.
 
     Columns: `perimeter`, `axis_major_length` and `axis_minor_length` of the ellipse of the same moments
-    (pixels; with `pixel_size` also in um, as `perimeter_um` ...), `eccentricity` of that ellipse (0 is a
+    (pixels; with `pixel_size` also in µm, as `perimeter_um` ...), `eccentricity` of that ellipse (0 is a
     circle), `orientation` (radians between the rows' axis and the long one), `solidity` (share of the convex
     hull) and `circularity` (4 pi area / perimeter^2, at most 1; NaN without a perimeter). 1 ms a cell.
     """

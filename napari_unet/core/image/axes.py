@@ -144,7 +144,7 @@ class PlaneGrid:
     def describe(self, channel: Channels = None, pixel_size: float | None = None) -> str:
         """Return the image's make-up in words, such as '10 frames x 1 plane, channel 2 of 3, 512 x 400 px'.
 
-        ``channel`` are those that are looked at, ``pixel_size`` is in um.
+        ``channel`` are those that are looked at, ``pixel_size`` is in µm.
         """
         sizes = dict(zip(self.axes, self.shape, strict=True))
         parts = [_count(sizes[a], _WORDS[a]) for a in "TZ" if a in sizes]
@@ -159,7 +159,7 @@ class PlaneGrid:
             words.append(_count(sizes["C"], "channel"))
         words.append(f"{sizes['X']} x {sizes['Y']} px")
         if pixel_size is not None:
-            words.append(f"{pixel_size:.3g} um per px")
+            words.append(f"{pixel_size:.3g} µm per px")
         return ", ".join(words)
 
 

@@ -26,7 +26,7 @@ def tabulate(
     Columns: `label` (the id), for stacks `frame` and `plane` (counted from 0), those of `core.measure` and
     `core.shape`: place and area, form, and with `image` the brightness in each of its channels
     (`mean_intensity`, or `mean_intensity_NAME` where there are several). Lengths are in pixels, and with
-    `pixel_size` (um) in um as well, in columns ending in `_um` and `_um2`. Raises InputError for an image
+    `pixel_size` (µm) in µm as well, in columns ending in `_um` and `_um2`. Raises InputError for an image
     that does not fit the labels.
     """
     parts = []

@@ -17,7 +17,7 @@ _STEP = 4.3  # forward passes that a weight update takes: forward, backward, dra
 def count_pixels(
     card: ModelCard, shape: tuple[int, ...], pixel_size: float | None = None, *, at: float | None = None
 ) -> int:
-    """Return how many pixels, halos included, the network sees of a plane (Y, X) with ``pixel_size`` in um.
+    """Return how many pixels, halos included, the network sees of a plane (Y, X) with ``pixel_size`` in µm.
 
     It sees the plane at the scale ``at``, if given.
     """

@@ -218,7 +218,7 @@ def _axes(layer: Image) -> str | None:
 
 
 def _pixel_size(layer: Image) -> float | None:
-    """Return the pixel size along rows and columns in um, None where the layer has no unit of length."""
+    """Return the pixel size along rows and columns in µm, None where the layer has no unit of length."""
     lengths = [
         float(step) * MICROMETRES[str(unit).lower()]
         for step, unit in zip(layer.scale[-2:], layer.units[-2:], strict=True)

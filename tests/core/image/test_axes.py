@@ -127,7 +127,7 @@ def test_the_image_is_described_in_words():
     )
     assert plan_planes((8, 9, 3), "YXS").describe() == "colour, 9 x 8 px"
     grid = plan_planes((10, 1, 3, 400, 512), "TZCYX")
-    assert grid.describe(1, 0.65) == "10 frames x 1 plane, channel 2 of 3, 512 x 400 px, 0.65 um per px"
+    assert grid.describe(1, 0.65) == "10 frames x 1 plane, channel 2 of 3, 512 x 400 px, 0.65 µm per px"
     assert "channels 1 and 3 of 3" in grid.describe((0, 2))
     assert "channels 1, 2 and 3 of 3" in grid.describe((0, 1, 2))
     assert plan_planes((8, 9, 3), "YXS").describe(0) == "colour, channel 1 of 3, 9 x 8 px"

@@ -49,7 +49,7 @@ def test_before_any_run_the_panel_says_what_the_image_is_taken_for(window, stack
         units=("pixel", "pixel", "um", "um"),
     )
     assert field.text() == "TCYX"
-    assert words.text() == "4 frames, channel 1 of 3, 240 x 200 px, 0.65 um per px"
+    assert words.text() == "4 frames, channel 1 of 3, 240 x 200 px, 0.65 µm per px"
     window.panel.step1.channel.setCurrentIndex(1)
     assert "channel 2 of 3" in words.text()
     window.add_image(stack[0], name="plane")
@@ -221,4 +221,4 @@ def test_channels_have_the_names_that_the_file_gives_them(window, cells, tmp_pat
     channel = window.panel.step1.channel
     names = [channel.itemText(row) for row in range(channel.count())]
     assert names == ["DAPI", "actin", "Several…"]
-    assert words.text() == "channel 1 of 2, 240 x 200 px, 0.5 um per px"
+    assert words.text() == "channel 1 of 2, 240 x 200 px, 0.5 µm per px"
