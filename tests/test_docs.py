@@ -22,7 +22,6 @@ IMPORTED_AS = {
     "scikit-image": "skimage",
 }
 NOT_IMPORTED = {
-    "imagecodecs",  # by tifffile, where a file is compressed
     "bioio-lif",  # by bioio
     "bioio-nd2",
 }
