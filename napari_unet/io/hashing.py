@@ -42,16 +42,16 @@ def hash_image(data: npt.NDArray[Any]) -> str:
 def hash_samples(data: Any, source: str | None) -> str:
     """Return a SHA-256 by which an image is known again that is too large to be read for that.
 
-    It is made of the dtype, the shape, the file `source`, and the values in `_SAMPLES` squares of 64 px that
+    It is made of the dtype (byte order does not count), the shape, the file `source`, and the values in `_SAMPLES` squares of 64 px that
     are spread over rows, columns and planes: the blocks that they lie in are all that is read.
     """
-    digest = hashlib.sha256(f"samples {np.dtype(data.dtype).str} {tuple(data.shape)} {source}".encode())
+    dtype = np.dtype(data.dtype).newbyteorder("<")
+    digest = hashlib.sha256(f"samples {dtype.str} {tuple(data.shape)} {source}".encode())
     for number in range(_SAMPLES):
         where = []
         for size, step in zip(reversed(data.shape), _STEPS, strict=False):
             side = _SAMPLE_SIDE if size > _SAMPLE_SIDE else 1
             start = int((number + 0.5) * step % 1 * (size - side + 1))
             where.append(slice(start, start + side))
-        values = np.ascontiguousarray(data[tuple(reversed(where))])
-        digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+        digest.update(np.ascontiguousarray(data[tuple(reversed(where))], dtype=dtype).tobytes())
     return digest.hexdigest()
