@@ -42,8 +42,9 @@ def hash_image(data: npt.NDArray[Any]) -> str:
 def hash_samples(data: Any, source: str | None) -> str:
     """Return a SHA-256 by which an image is known again that is too large to be read for that.
 
-    It is made of the dtype (byte order does not count), the shape, the file `source`, and the values in `_SAMPLES` squares of 64 px that
-    are spread over rows, columns and planes: the blocks that they lie in are all that is read.
+    It is made of the dtype (byte order does not count), the shape, the file `source`, and the values in
+    `_SAMPLES` squares of 64 px that are spread over rows, columns and planes: the blocks that they lie in are
+    all that is read.
     """
     dtype = np.dtype(data.dtype).newbyteorder("<")
     digest = hashlib.sha256(f"samples {dtype.str} {tuple(data.shape)} {source}".encode())
