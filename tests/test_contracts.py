@@ -19,6 +19,27 @@ LONGEST_MODULE = 600
 """Lines. Shorter files are not better as such: ruff limits what a function may hold."""
 MOST_FILES = 16
 """Files that a reader can take in at once, in one folder."""
+MIRRORED = ("core", "io", "models", "nn", "store", "worker")
+"""Rooms in which every module has a test file of its name, but for those below."""
+TESTED_WITH = {
+    "io/labels/draw.py": "io/labels/test_read.py",  # all formats through the door that reads them
+    "io/labels/geojson.py": "io/labels/test_read.py",
+    "io/labels/numpy_file.py": "io/labels/test_read.py",
+    "io/labels/pixels.py": "io/labels/test_read.py",
+    "io/labels/rois.py": "io/labels/test_read.py",
+    "io/labels/target.py": "io/labels/test_read.py",
+    "io/layers.py": "test_plugin.py",  # as napari calls it
+    "io/lazy.py": "jobs/test_large.py",  # with what it decides
+    "nn/learn/from_scratch.py": "jobs/test_train.py",  # with the folders that it learns from
+    "nn/learn/holdout.py": "nn/learn/test_fine_tune.py",  # whose middle part it is
+    "nn/onnx.py": "models/test_exchange.py",  # in the packages that hold it
+    "store/large_labels.py": "store/test_region.py",  # with the regions that change them
+    "store/records.py": "store/test_journal.py",  # in the file that holds them
+    "worker/child.py": "worker/test_worker.py",  # both ends of one conversation
+    "worker/job.py": "worker/test_worker.py",
+    "worker/process.py": "worker/test_worker.py",
+}
+"""The test of a module that has none of its name, and why."""
 TEXT_SUFFIXES = {
     ".cff",
     ".cfg",
@@ -121,6 +142,20 @@ def test_a_room_says_what_lives_in_it_and_what_its_door_offers() -> None:
             inside = isinstance(value, ModuleType) and value.__name__ == f"{name}.{each}"
             stub = path.with_suffix(".pyi").read_text("utf-8")
             assert inside == bool(re.search(rf"^from \. import .*\b{each}\b", stub, re.M)), each
+
+
+def test_tests_mirror_modules() -> None:
+    """Whoever changes a module knows which tests to run."""
+    names = {
+        path.relative_to(PACKAGE).as_posix(): f"test_{path.name}"
+        for room in MIRRORED
+        for path in (PACKAGE / room).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    alone = {name for name, test in names.items() if not (ROOT / "tests" / name).with_name(test).is_file()}
+    assert len(names) > 80
+    assert alone == set(TESTED_WITH)
+    assert [test for test in TESTED_WITH.values() if not (ROOT / "tests" / test).is_file()] == []
 
 
 def test_modules_stay_short() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import napari_unet
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "napari_unet"
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -90,6 +92,14 @@ def test_every_make_target_on_a_page_exists() -> None:
 
 def test_the_changelog_knows_the_version() -> None:
     assert f"\n## [{PROJECT['version']}]" in read(ROOT / "CHANGELOG.md")
+
+
+def test_the_changelog_names_what_can_be_imported() -> None:
+    unreleased = read(ROOT / "CHANGELOG.md").split("## [Unreleased]")[1].split("\n## ")[0]
+    (entry,) = (item for item in unreleased.split("\n- ") if item.startswith("Public names"))
+    named = set(re.findall(r"`(\w+)`", entry))
+    assert "ModelCard" in named
+    assert named - set(napari_unet.__all__) == set()
 
 
 def imported_packages() -> set[str]:
