@@ -90,6 +90,18 @@ def test_every_make_target_on_a_page_exists() -> None:
     assert named <= targets
 
 
+def test_every_test_that_a_command_names_exists() -> None:
+    sources = [
+        *PAGES,
+        ROOT / "Makefile",
+        *(ROOT / "scripts").glob("*.sh"),
+        *(ROOT / ".github" / "workflows").glob("*.yml"),
+    ]
+    named = {path for source in sources for path in re.findall(r"(?<![\w/])tests/[\w./]*\w", read(source))}
+    assert "tests/store" in named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_the_changelog_knows_the_version() -> None:
     assert f"\n## [{PROJECT['version']}]" in read(ROOT / "CHANGELOG.md")
 
