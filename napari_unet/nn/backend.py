@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from time import perf_counter
 
+from napari_unet.core.base import InputError
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -56,18 +58,60 @@ def _bind_symbols_apart() -> Iterator[None]:
         sys.setdlopenflags(flags)
 
 
+def _explain_missing(error: Exception) -> InputError:
+    asked = os.environ["KERAS_BACKEND"]
+    return InputError(
+        f"KERAS_BACKEND asks for {asked!r}, which is not installed here ({error}): install it, or set "
+        "KERAS_BACKEND to tensorflow."
+    )
+
+
 with _silence_start_up():
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         with _bind_symbols_apart():
             import tensorflow as tf
         tf.config.list_physical_devices("GPU")
         tf.zeros(())
-    import keras as keras
+    try:
+        import keras as keras
+    except (ImportError, ValueError) as error:
+        if os.environ["KERAS_BACKEND"] == "tensorflow":
+            raise
+        raise _explain_missing(error) from error
 
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+_forked: list[bool] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _forked.append(True))
+
+
+def check_fork() -> None:
+    """Raise InputError in a process that was forked from one with a network, where it would wait for ever."""
+    if _forked:
+        raise InputError(
+            "A network cannot be used in a forked process: start processes with multiprocessing's 'spawn'."
+        )
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Put Keras' global settings to what our networks are made for, and back to the user's own afterwards."""
+    config = keras.config
+    layout, number, policy = config.image_data_format(), config.floatx(), config.dtype_policy()
+    config.set_image_data_format("channels_last")
+    config.set_floatx("float32")
+    config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        config.set_image_data_format(layout)
+        config.set_floatx(number)
+        config.set_dtype_policy(policy)
+
 
 _ONEDNN_OUT_OF_MEMORY = "Status: 1,"
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
@@ -153,9 +197,12 @@ def compile_forward(network: keras.Model) -> Forward:
 def _compile(network: keras.Model) -> Forward:
     if backend_name() == "tensorflow":
         signature = [tf.TensorSpec((None, None, None, network.input_shape[-1]), tf.float32)]
-        traced = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
+        with own_settings():
+            traced = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
+            traced.get_concrete_function()
 
         def forward_traced(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            check_fork()
             try:
                 return np.asarray(traced(tf.constant(batch)), np.float32)
             except (tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as error:
@@ -166,6 +213,8 @@ def _compile(network: keras.Model) -> Forward:
         return forward_traced
 
     def forward(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(keras.ops.convert_to_numpy(network.predict_on_batch(batch)), np.float32)
+        check_fork()
+        with own_settings():
+            return np.asarray(keras.ops.convert_to_numpy(network.predict_on_batch(batch)), np.float32)
 
     return forward

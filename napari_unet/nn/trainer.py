@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.learning import Batch, Sampler
-from napari_unet.nn.backend import backend_name, keras
+from napari_unet.nn.backend import backend_name, check_fork, keras, own_settings
 from napari_unet.nn.losses import WeightedCrossEntropy, WeightedSoftmaxCrossEntropy
 
 _KEEP_EVERY = 25
@@ -43,8 +43,9 @@ class Trainer:
         self._sampler, self._momentum = sampler, average**_AVERAGE_EVERY
         softmax = network.layers[-1].activation is keras.activations.softmax
         loss = WeightedSoftmaxCrossEntropy() if softmax else WeightedCrossEntropy()
-        network.compile(_OPTIMIZERS[optimizer](), loss=loss, jit_compile=backend_name() == "jax")
-        network.optimizer.build(network.trainable_variables)
+        with own_settings():
+            network.compile(_OPTIMIZERS[optimizer](), loss=loss, jit_compile=backend_name() == "jax")
+            network.optimizer.build(network.trainable_variables)
         self._average = network.get_weights()
         self._good = self._state()
         self._damping = 1.0
@@ -63,7 +64,9 @@ class Trainer:
         batch: Batch = self._next.result()
         self._next = self._pool.submit(self._sampler.draw, self.step + 1)
         self.network.optimizer.learning_rate.assign(rate * self._damping)
-        loss = float(np.asarray(self.network.train_on_batch(batch.inputs, batch.targets)))
+        check_fork()
+        with own_settings():
+            loss = float(np.asarray(self.network.train_on_batch(batch.inputs, batch.targets)))
         self.step += 1
         if not math.isfinite(loss):
             self._restore(self._good)

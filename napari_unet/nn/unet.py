@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_unet.core.base import NetworkParams
-from napari_unet.nn.backend import keras
+from napari_unet.nn.backend import keras, own_settings
 
 layers = keras.layers
 
@@ -140,6 +140,7 @@ def build_unet(
     return build_network(params, input_shape[:2], dtype=dtype)
 
 
+@own_settings()
 def build_network(
     params: NetworkParams,
     shape: tuple[int | None, int | None] = (None, None),
