@@ -141,8 +141,10 @@ def test_train_makes_a_model_with_a_complete_card(folders, capsys):
     output = folders / "new.keras"
     words = ["--images", folders / "images", "--labels", folders / "labels", "--output", output]
     limits = ["--preset", "unet-16", "--steps", 2, "--tile", 32, "--batch", 1, "--validate-every", 1]
-    assert run("train", *words, *limits, "--title", "Squares", "--data", "drawn, CC0", "--json") == 0
-    assert 0 <= json.loads(capsys.readouterr().out)["validation"]["ap50"] <= 1
+    code = run("train", *words, *limits, "--title", "Squares", "--data", "drawn, CC0", "--json")
+    told = capsys.readouterr()
+    score = json.loads(told.out)["validation"]["ap50"]
+    assert (code == 0) == (score > 0) == ("finds none of the cells" not in told.err)
     assert run("models", "show", output, "--json") == 0
     card = json.loads(capsys.readouterr().out)
     assert card["title"] == "Squares"
@@ -150,6 +152,15 @@ def test_train_makes_a_model_with_a_complete_card(folders, capsys):
     assert card["training"]["images"] == 2
     assert card["object_size"] == pytest.approx(21, abs=3)
     assert "keras" in card["versions"]
+
+
+@pytest.mark.parametrize("command", ["train", "fine-tune"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_learnt(
+    folders, capsys, command, tiny_model
+):
+    words = ["--images", folders / "images", "--labels", folders / "labels", "--steps", 100_000]
+    assert run(command, *words, "--output", folders / "not there" / "new.keras") != 0
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_models_are_listed_and_the_doctor_finds_all_well(capsys):

@@ -178,7 +178,7 @@ def fine_tune(
 ) -> None:
     """Fine-tune a model on corrected labels and compare it with its parent on held-out corrections."""
     from napari_unet.core.image import plan_planes
-    from napari_unet.io import read_image, read_labels
+    from napari_unet.io import check_place, read_image, read_labels
     from napari_unet.io.labels import match_by_stem, read_labels_of
     from napari_unet.jobs import fine_tune as tune
     from napari_unet.jobs import pick_model
@@ -186,6 +186,7 @@ def fine_tune(
 
     if output.suffix != ".keras":
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
+    check_place(output)
     pairs = match_by_stem(images, labels, reviewed)
     files = [read_image(pair.image) for pair in pairs]
     grid = plan_planes(files[0].data.shape, axes or files[0].axes)
@@ -294,6 +295,11 @@ def train(
     print_result(
         {"model": str(output), "name": card.name, "steps": steps, "validation": summarise(scores)}, as_json
     )
+    if not scores.matched:
+        raise InputError(
+            f"{output.name} is written but finds none of the cells in the validation images: train it for "
+            "more steps, or check that labels and images belong together."
+        )
 
 
 def _pair_folders(images: list[Path], labels: list[Path]) -> list[tuple[Path, Path]]:

@@ -5,8 +5,10 @@ Everything here works on whole files and either succeeds or raises InputError an
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -174,6 +176,18 @@ def write_image(
             f"{path} cannot be written ({reason}): choose another place or make room."
         ) from error
     return path
+
+
+def check_place(path: Path) -> None:
+    """Raise InputError if no file can be written at ``path``: before hours are spent on what goes there."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path} cannot be written ({reason}): choose another place.") from error
 
 
 def list_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:

@@ -20,7 +20,7 @@ from napari_unet.core.image import (
     plan_planes,
 )
 from napari_unet.core.learning import TrainingImage, mix
-from napari_unet.io import read_image
+from napari_unet.io import check_place, read_image
 from napari_unet.io.labels import match_by_stem, read_labels_of
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def train_from_folders(
         raise InputError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)}.")
     if output.suffix != ".keras":
         raise InputError(f"The model cannot be written to {output.name}: choose a name that ends in .keras.")
+    check_place(output)
     params = params or TrainParams()
     learned = [load_images(*folder) for folder in folders]
     held = {_name_folder(folder): load_images(folder, labels) for folder, labels in validation}
