@@ -55,7 +55,7 @@ class Window:
 
     def add_image(self, data: np.ndarray, **options: Any) -> Any:
         layer = self.viewer.add_image(data, **{"name": "plate", **options})
-        self.wait(lambda: self.panel.image is not None)
+        self.wait(lambda: self.panel.canvas.image is not None)
         self.viewer.reset_view()
         self.qtbot.wait(50)
         return layer
@@ -69,7 +69,7 @@ class Window:
     def segment(self) -> Any:
         """Press Segment and return the layer with the labels."""
         self.hands.click(self.panel.step1.segment)
-        self.wait(lambda: self.panel.session.run is None and self.panel.image.counts is not None)
+        self.wait(lambda: self.panel.session.run is None and self.panel.canvas.image.counts is not None)
         self.settle()
         return self.labels
 
@@ -82,11 +82,11 @@ class Window:
 
     @property
     def labels(self) -> Any:
-        return self.panel.watch.find(self.panel.image.key)
+        return self.panel.canvas.watch.find(self.panel.canvas.image.key)
 
     @property
     def review(self) -> Any:
-        return self.panel.image.review
+        return self.panel.canvas.image.review
 
     def paint(self, *points: tuple[float, float], label: int = 77, brush: int = 8) -> None:
         """Paint a stroke with the mouse."""
@@ -99,7 +99,7 @@ class Window:
 
     def on_disk(self) -> Any:
         """What a new session would find of the image."""
-        return self.panel.image.record.load_review()
+        return self.panel.canvas.image.record.load_review()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,10 +27,10 @@ def main(folder: str, image: str) -> None:
     QTest.qWait(300)
     viewer.reset_view()
     hands = Hands(viewer)
-    wait_for(lambda: panel.image is not None, "the image")
+    wait_for(lambda: panel.canvas.image is not None, "the image")
     hands.click(panel.step1.segment)
-    wait_for(lambda: panel.session.run is None and panel.image.counts is not None, "the labels")
-    labels = panel.watch.find(panel.image.key)
+    wait_for(lambda: panel.session.run is None and panel.canvas.image.counts is not None, "the labels")
+    labels = panel.canvas.watch.find(panel.canvas.image.key)
     labels.brush_size, labels.selected_label = 8, 77
     hands.press(Qt.Key.Key_2)
     hands.drag(labels, [(10, 60), (10, 100)])

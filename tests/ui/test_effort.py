@@ -522,7 +522,7 @@ def mend_by_walk(window, hands: CountingHands, truth: np.ndarray) -> tuple[int, 
     hands.about = "walk"
     seen = taken = 0
     _press(window, hands, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
-    while (place := window.panel.image.open_place) is not None and place.suggestion is not None:
+    while (place := window.panel.canvas.image.open_place) is not None and place.suggestion is not None:
         layer, seen = window.labels, seen + 1
         mended = layer.data.copy()
         place.suggestion.plan(mended, iter(range(10**6, 2 * 10**6))).apply(mended)
@@ -539,7 +539,7 @@ def _press(window, hands: CountingHands, key: Qt.Key, modifier=Qt.KeyboardModifi
     hands.canvas.setFocus()
     QTest.keyClick(hands.canvas, key, modifier)
     hands.effort.events += 1
-    window.wait(lambda: window.panel.image.tour is not None)
+    window.wait(lambda: window.panel.canvas.image.tour is not None)
     window.settle()
 
 
@@ -557,7 +557,7 @@ def test_suggestions_save_events_where_the_bundled_model_errs(bundled_model, ope
     image, truth = blur(render_nuclei((768, 1024), objects=520, seed=SEED), SEED)
     window.add_image(image)
     window.hands.click(window.panel.step1.segment)
-    window.wait(lambda: window.panel.session.run is None and window.panel.image.counts)
+    window.wait(lambda: window.panel.session.run is None and window.panel.canvas.image.counts)
     window.settle()
     before, efforts = window.labels.data.copy(), {}
     wrong, seen, taken = len(Errors.find(before, truth)), 0, 0

@@ -50,7 +50,7 @@ def count_drawn(labels, cells):
 def open_by_button(window, path, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(path)], ""))
     window.hands.click(window.panel.step1.open)
-    window.wait(lambda: window.panel.image is not None)
+    window.wait(lambda: window.panel.canvas.image is not None)
     window.qtbot.wait(100)
 
 
@@ -98,7 +98,7 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     open_by_button(window, path, monkeypatch)
 
     window.hands.click(panel.step1.segment)
-    window.wait(lambda: panel.session.run is None and panel.image.counts is not None, PATIENCE)
+    window.wait(lambda: panel.session.run is None and panel.canvas.image.counts is not None, PATIENCE)
     window.settle()
     predicted = window.labels.data.copy()
     before = score_unseen(predicted, truth)

@@ -29,7 +29,7 @@ def go_on(window):
     """Press the key, and wait for what it shows."""
     window.hands.canvas.setFocus()
     QTest.keyClick(window.hands.canvas, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
-    window.wait(lambda: window.panel.image.tour is not None)
+    window.wait(lambda: window.panel.canvas.image.tour is not None)
     window.qtbot.wait(50)
 
 
@@ -162,7 +162,7 @@ def test_another_prediction_brings_its_own_doubts_and_other_ids_do_not_confuse_i
     opened.hands.drag(opened.labels, [(150, 110)])
     opened.use_model("nuclei")
     opened.segment()
-    assert opened.panel.image.tour is None
+    assert opened.panel.canvas.image.tour is None
     go_on(opened)
     assert "Nothing" in hint(opened)
     opened.use_model("doubtful")

@@ -72,15 +72,15 @@ def test_the_event_loop_never_stalls(bundled_model, open_window, project, capsys
     for phase in ("predict", "predict again"):
         pulse.begin()
         window.hands.click(panel.step1.segment)
-        window.wait(lambda: session.run is None and panel.image.counts is not None)
+        window.wait(lambda: session.run is None and panel.canvas.image.counts is not None)
         window.settle()
         stalls[phase] = pulse.longest
 
     window.paint((100, 100), (100, 140), brush=30)
-    panel.mark_reviewed()
+    panel.step2.mark.click()
     window.wait(panel.step3.fine_tune.isEnabled)
     pulse.begin()
-    session.fine_tune(panel.image.key, steps=STEPS)
+    session.fine_tune(panel.canvas.image.key, steps=STEPS)
     window.wait(lambda: session.run is None)
     window.settle()
     stalls["train"] = pulse.longest

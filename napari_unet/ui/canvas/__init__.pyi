@@ -1,4 +1,5 @@
 from . import layers
+from .canvas import Canvas
 from .edit_watch import EditWatch
 from .history import StepHistory
 from .layers import METADATA, image_layers, visible_box
@@ -11,6 +12,7 @@ __all__ = [
     "ACCEPT",
     "METADATA",
     "TOOLS",
+    "Canvas",
     "EditWatch",
     "ReviewedOverlay",
     "StepHistory",

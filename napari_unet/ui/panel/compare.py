@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayou
 
 from napari_unet.core.base import Box, Index
 from napari_unet.core.cells import Fate, Polygon, find_changes, trace_polygons
-from napari_unet.session import OpenImage, Session, read_plane
-from napari_unet.ui.canvas import EditWatch
+from napari_unet.session import OpenImage, read_plane
+from napari_unet.ui.canvas import Canvas
 from napari_unet.ui.canvas import layers as shown
 
 COLOURS = {Fate.SAME: "#BBBBBB", Fate.RESHAPED: "#56B4E9", Fate.UNMATCHED: "#E69F00"}
@@ -26,21 +26,21 @@ _AROUND = 4.0  # how much wider than a cell the view on it is
 class Comparer:
     """Opens the window for the trial that is undecided, and closes it once that is decided."""
 
-    def __init__(self, viewer: Any, session: Session, watch: EditWatch, parent: QWidget) -> None:
-        self._viewer, self._session, self._watch, self._parent = viewer, session, watch, parent
+    def __init__(self, canvas: Canvas, parent: QWidget) -> None:
+        self._canvas, self._session, self._parent = canvas, canvas.session, parent
         self.window: Comparison | None = None
 
     def open(self) -> None:
         """Show what the canvas shows of the image on trial under both models."""
         images, trial = self._session.images, self._session.trial
         image = images.get(trial.key) if trial is not None else None
-        cells = self._watch.find(image.key) if image is not None else None
-        layers = shown.image_layers(self._viewer)
-        layer = next((layer for layer in layers if images.find(shown.source_of(layer)) is image), None)
+        cells = self._canvas.watch.find(image.key) if image is not None else None
+        layer = next(iter(self._canvas.find_layers(image)), None) if image is not None else None
         if trial is None or image is None or cells is None or layer is None:
             return
-        plane = shown.shown_plane(self._viewer, layer, image.grid)
-        box = shown.visible_box(self._viewer, cells, image.grid)
+        viewer = self._canvas.viewer
+        plane = shown.shown_plane(viewer, layer, image.grid)
+        box = shown.visible_box(viewer, cells, image.grid)
         rows, columns = box[-2:] if box is not None else [(0, side) for side in image.grid.label_shape[-2:]]
 
         def show(old: np.ndarray, new: np.ndarray) -> None:

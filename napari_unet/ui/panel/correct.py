@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from superqt.utils import signals_blocked
 
 from napari_unet.core.review import ReviewCounts
 from napari_unet.session import OpenImage
-from napari_unet.ui.canvas import ACCEPT, TOOLS, Tool
+from napari_unet.ui.canvas import ACCEPT, TOOLS, Canvas, Tool
 
 COLUMNS = 4
 _WIDE = 4096  # px, wider than any of our sentences
@@ -24,10 +25,9 @@ NAPARI_TOOLS = " · ".join(
 class CorrectStep(QGroupBox):
     """The controls of step 2: our tools, what to do with the one that is armed, and what is reviewed."""
 
-    tool_pressed = Signal(str)
-
-    def __init__(self) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         super().__init__("2  Correct")
+        self._canvas = canvas
         self.counts = QLabel(objectName="counts")
         self.counts.setWordWrap(True)
         self.counts.setToolTip(
@@ -59,7 +59,7 @@ class CorrectStep(QGroupBox):
         grid.setSpacing(4)
         for at, (name, button) in enumerate(self.tools.items()):
             grid.addWidget(button, *divmod(at, COLUMNS))
-            button.clicked.connect(partial(self._press, name))
+            button.clicked.connect(partial(self._toggle, name))
         buttons = QHBoxLayout()
         buttons.addWidget(self.mark, 1)
         buttons.addWidget(self.unmark)
@@ -78,9 +78,21 @@ class CorrectStep(QGroupBox):
         layout.addWidget(self.hint)
         layout.addLayout(buttons)
         layout.addLayout(below)
+        self._connect()
 
-    def show_image(self, image: OpenImage | None) -> None:
-        """Show how far the corrections of an image are and whether they are saved."""
+    def _connect(self) -> None:
+        canvas, images = self._canvas, self._canvas.session.images
+        canvas.tools.changed.connect(self._show_tool)
+        self.next_to_fix.clicked.connect(canvas.walk.visit_next)
+        self.take.clicked.connect(canvas.walk.take)
+        self.accept_place.clicked.connect(canvas.walk.accept)
+        self.mark.clicked.connect(lambda: canvas.change_view(images.mark_reviewed))
+        self.unmark.clicked.connect(lambda: canvas.change_view(images.unmark))
+        self.show_reviewed.toggled.connect(canvas.show_reviewed)
+
+    def refresh(self) -> None:
+        """Show how far the corrections of the image are and whether they are saved."""
+        image = self._canvas.image
         reviewing = image is not None and image.review is not None
         self.next_to_fix.setEnabled(reviewing)
         place = image.open_place if image is not None else None
@@ -96,8 +108,11 @@ class CorrectStep(QGroupBox):
         self.show_reviewed.setText(f"Show reviewed ({describe_share(counts)})" if counts else "Show reviewed")
         self.saved.setText(describe_saving(image) if image is not None and reviewing else "")
         self.saved.setToolTip(image.save_error if image is not None else "")
+        if reviewing and self._canvas.overlay.layer is None:
+            with signals_blocked(self.show_reviewed):  # the user has removed the layer
+                self.show_reviewed.setChecked(False)
 
-    def show_tool(self, name: str, hint: str) -> None:
+    def _show_tool(self, name: str, hint: str) -> None:
         """Show which tool is armed and what to do with it; accepting shows what is accepted."""
         if name == ACCEPT.name and self.armed != name:
             self.show_reviewed.setChecked(True)
@@ -112,8 +127,8 @@ class CorrectStep(QGroupBox):
         self.hint.setMinimumHeight(one_line + self.hint.fontMetrics().lineSpacing() + 2)
         super().showEvent(event)
 
-    def _press(self, name: str, *_: object) -> None:
-        self.tool_pressed.emit(name)
+    def _toggle(self, name: str, *_: object) -> None:
+        self._canvas.tools.toggle(name)
 
 
 def _button(tool: Tool) -> QPushButton:

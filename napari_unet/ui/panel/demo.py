@@ -134,7 +134,7 @@ class Hands:
 
 def count_reviewed(panel: UNetPanel) -> int:
     """Return how many pixels the panel knows to be reviewed."""
-    image = panel.image
+    image = panel.canvas.image
     return image.counts.reviewed_pixels if image is not None and image.counts is not None else 0
 
 
@@ -187,15 +187,15 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: Effort) -> dic
     def settled() -> bool:
         if session.is_error:
             raise RuntimeError(session.notice)
-        image = panel.image
+        image = panel.canvas.image
         return session.run is None and image is not None and image.counts is not None
 
     def labels() -> Labels:
-        layer = panel.watch.find(panel.image.key if panel.image else "")
+        layer = panel.canvas.watch.find(panel.canvas.image.key if panel.canvas.image else "")
         assert layer is not None
         return layer
 
-    wait_for(lambda: panel.image is not None, "the sample")
+    wait_for(lambda: panel.canvas.image is not None, "the sample")
     shoot("1-opened")
     hands.click(panel.step1.segment)
     wait_for(settled, "the cells")
@@ -204,7 +204,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: Effort) -> dic
     region = find_region(truth)
     hands.look_at(labels(), region)
     seen = np.zeros(truth.shape, bool)
-    box = visible_box(viewer, labels(), panel.image.grid) if panel.image else None
+    box = visible_box(viewer, labels(), panel.canvas.image.grid) if panel.canvas.image else None
     seen[tuple(slice(*side) for side in box or ())] = True
     for mask in wrong_cells(truth, before, seen):
         hands.outline(labels(), mask, seen, int(labels().data.max()) + 1)
@@ -243,12 +243,9 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: Effort) -> dic
             for name, array in {"predicted": before, "after": after}.items()
         },
     }
-    write_labels(
-        folder / "labels-before.tif", before, pixel_size=panel.image.pixel_size if panel.image else None
-    )
-    write_labels(
-        folder / "labels-after.tif", after, pixel_size=panel.image.pixel_size if panel.image else None
-    )
+    pixel_size = panel.canvas.image.pixel_size if panel.canvas.image else None
+    for name, array in (("before", before), ("after", after)):
+        write_labels(folder / f"labels-{name}.tif", array, pixel_size=pixel_size)
     (folder / "scores.json").write_text(json.dumps(scores, indent=1))
     return scores
 

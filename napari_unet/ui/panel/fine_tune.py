@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import (
     QComboBox,
@@ -18,10 +19,15 @@ from qtpy.QtWidgets import (
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
+    QWidget,
 )
 
 from napari_unet.core.base import DEFAULT_EFFORT, EFFORTS, Effort, FineTuneParams, Progress
-from napari_unet.session import Pace, Trial
+from napari_unet.core.image import Channels
+from napari_unet.session import Activity, Pace, Trial
+from napari_unet.ui.canvas import Canvas
+from napari_unet.ui.panel.compare import Comparer
+from napari_unet.ui.panel.guide import explain_no_learning
 from napari_unet.ui.panel.images_used import ImagesUsed
 from napari_unet.ui.panel.plot import LossPlot
 
@@ -37,10 +43,18 @@ ROWS = (
 
 
 class FineTuneStep(QGroupBox):
-    """The controls of step 3."""
+    """The controls of step 3.
 
-    def __init__(self) -> None:
+    `find_channel()` returns what of the image is looked at. `decision_due(button)` is emitted when a new
+    model comes to trial.
+    """
+
+    decision_due = Signal(QWidget)
+
+    def __init__(self, canvas: Canvas, find_channel: Callable[[], Channels]) -> None:
         super().__init__("3  Fine-tune")
+        self._canvas, self._session, self._find_channel = canvas, canvas.session, find_channel
+        self.comparer = Comparer(canvas, self)
         self.effort = _effort()
         self.estimate = QLabel(objectName="estimate")
         self.estimate.setWordWrap(True)
@@ -66,11 +80,7 @@ class FineTuneStep(QGroupBox):
         self.keep = QPushButton("Keep", objectName="keep")
         self.roll_back = QPushButton("Roll back", objectName="roll_back")
         self._lay_out()
-        self._pace: Pace | None = None
-        self.effort.currentIndexChanged.connect(lambda: self.show_pace(self._pace))
-        self.show_pace(None)
-        self.show_doubt(False)
-        self.show_trial(None)
+        self._connect()
 
     @property
     def chosen_effort(self) -> Effort:
@@ -88,9 +98,51 @@ class FineTuneStep(QGroupBox):
         self.effort.addItem(f"{effort.title} - {effort.duration}", effort)
         self.effort.setCurrentIndex(self.effort.count() - 1)
 
-    def show_pace(self, pace: Pace | None) -> None:
+    def refresh(self) -> None:
+        """Show what there is to learn from, what the effort takes, and what is on trial."""
+        session, busy = self._session, self._session.run is not None
+        learning = session.runner.activity is Activity.LEARNING
+        reason = explain_no_learning(self._canvas.image)
+        self.fine_tune.setEnabled(not reason and not busy)
+        self.reason.setText(reason)
+        self.reason.setVisible(bool(reason))
+        self.anyway.setVisible(session.doubted and not busy)
+        trial = None if learning else session.trial
+        if trial is not None and self.keep.isHidden():
+            self.decision_due.emit(self.keep)
+        self._show_trial(trial)
+        for button in (self.compare, self.keep, self.roll_back):
+            button.setEnabled(not busy)
+        self._show_pace()
+        self.images.show_teachers(session.teachers.known)
+        self.comparer.refresh()
+        self.plot.setVisible(bool(self.plot.points) or learning or trial is not None)
+
+    def _connect(self) -> None:
+        session = self._session
+        self.effort.currentIndexChanged.connect(self._show_pace)
+        self.fine_tune.clicked.connect(lambda: self._learn(anyway=False))
+        self.anyway.clicked.connect(lambda: self._learn(anyway=True))
+        self.compare.clicked.connect(self.comparer.open)
+        self.images.chosen.connect(session.teachers.choose)
+        self.keep.clicked.connect(session.keep)
+        self.roll_back.clicked.connect(session.roll_back)
+
+    def _learn(self, *, anyway: bool) -> None:
+        image, effort = self._canvas.image, self.chosen_effort
+        if image is not None:
+            self.plot.clear()
+            self._session.fine_tune(
+                image.key,
+                channel=self._find_channel(),
+                seconds=effort.seconds,
+                steps=effort.steps,
+                anyway=anyway,
+            )
+
+    def _show_pace(self) -> None:
         """Say what the chosen effort will take, as far as it is known."""
-        self._pace = pace
+        pace = self._session.pace
         text = self.chosen_effort.duration
         if pace is not None:
             text += f": ~{pace.count_steps(self.seconds)} steps on this machine{self._warn(pace)}"
@@ -106,15 +158,6 @@ class FineTuneStep(QGroupBox):
             return ", which is too slow to learn much"
         return f", too few to learn much: choose {better.title}"
 
-    def show_doubt(self, doubted: bool) -> None:
-        """Offer to learn from corrections that seem to be wrong."""
-        self.anyway.setVisible(doubted)
-
-    def show_reason(self, reason: str) -> None:
-        """Say why the button cannot be pressed now; nothing where it can."""
-        self.reason.setText(reason)
-        self.reason.setVisible(bool(reason))
-
     def show_progress(self, progress: Progress) -> None:
         """Continue the curves."""
         step = progress.values.get("step", 0)
@@ -123,11 +166,10 @@ class FineTuneStep(QGroupBox):
         if "score" in progress.values:
             self.plot.add_score(progress.values["score_step"], progress.values["score"])
 
-    def show_trial(self, trial: Trial | None) -> None:
+    def _show_trial(self, trial: Trial | None) -> None:
         """Show what a fine-tuning brought, and the decision that is due."""
         for widget in (self.compare, self.keep, self.roll_back):
             widget.setVisible(trial is not None)
-        self.plot.setVisible(trial is not None or bool(self.plot.points))
         self.scores.show_result(trial.result if trial is not None else None)
         known = trial.known if trial is not None else ""
         self.known.setVisible(bool(known))

@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.io.labels import LABEL_ENDINGS
-from napari_unet.session import OpenImage, Session, name_masks
-from napari_unet.ui.canvas import EditWatch, StepHistory
+from napari_unet.session import name_masks
+from napari_unet.ui.canvas import Canvas
 from napari_unet.ui.canvas import layers as shown
 from napari_unet.ui.common import Sentence
 
@@ -31,24 +31,11 @@ _NEVER_IMAGES = (".zip", ".roi", ".geojson", ".json", "_seg.npy")
 
 
 class MasksBar(QWidget):
-    """Offers masks made elsewhere, and says where the labels come from where they are such masks.
+    """Offers masks made elsewhere, and says where the labels come from where they are such masks."""
 
-    `viewer` has the layers to choose from, `watch` knows those that show an image's labels, `history` undoes;
-    `find_layer()` returns the image layer that the panel is about.
-    """
-
-    def __init__(
-        self,
-        viewer: Any,
-        session: Session,
-        watch: EditWatch,
-        history: StepHistory,
-        find_layer: Callable[[], Image | None],
-    ) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         super().__init__(objectName="masks")
-        self._viewer, self._session = viewer, session
-        self._watch, self._history, self._find_layer = watch, history, find_layer
-        self._key = ""
+        self._canvas, self._session = canvas, canvas.session
         self.use = QToolButton(objectName="use_masks")
         self.use.setText("Use masks")
         self.use.setToolTip("Take labels made elsewhere: of a layer, or a file of Cellpose, Fiji, QuPath ...")
@@ -79,19 +66,19 @@ class MasksBar(QWidget):
             if widget.acceptDrops():
                 widget.installEventFilter(self.drops)
 
-    def show_image(self, image: OpenImage | None, *, busy: bool) -> None:
-        """Show where the labels of an image come from."""
-        self.use.setEnabled(self._find_layer() is not None and not busy)
+    def refresh(self) -> None:
+        """Show where the labels of the image come from."""
+        image, busy = self._canvas.image, self._session.run is not None
+        self.use.setEnabled(self._canvas.layer is not None and not busy)
         name = name_masks(image) if image is not None and image.review is not None else ""
         self.setVisible(bool(name))
         self.words.say(f"Masks: {name}")
-        self._key = image.key if image is not None else ""
         counts = image.counts if image is not None else None
         self.mark_all.setEnabled(not busy and counts is not None and counts.reviewed_fraction < 1)
 
     def take_files(self, paths: Sequence[Path]) -> None:
         """Use dropped or chosen files as the labels of the image."""
-        layer = self._find_layer()
+        layer = self._canvas.layer
         if layer is None:
             self._session.runner.refuse("There is no image for these masks yet: open their image first.")
         elif len(paths) > 1:
@@ -103,8 +90,8 @@ class MasksBar(QWidget):
 
     def take_layer(self, masks: Layer) -> None:
         """Use another layer as the labels of the image, and hide it: what is corrected lies above."""
-        layer = self._find_layer()
-        if layer is None or masks not in self._viewer.layers:
+        layer = self._canvas.layer
+        if layer is None or masks not in self._canvas.viewer.layers:
             return
         if self._session.trial is not None:
             self._session.runner.refuse("The new model is on trial: press Keep or Roll back, then use masks.")
@@ -121,18 +108,18 @@ class MasksBar(QWidget):
 
     def _fill_menu(self) -> None:
         self.menu.clear()
-        layer = self._find_layer()
-        for candidate in list_candidates(self._viewer, layer) if layer is not None else ():
+        layer = self._canvas.layer
+        for candidate in list_candidates(self._canvas.viewer, layer) if layer is not None else ():
             self.menu.addAction(f"Layer '{candidate.name}'", partial(self.take_layer, candidate))
         if self.menu.actions():
             self.menu.addSeparator()
         self.menu.addAction("From a file…", self.choose_file)
 
     def _mark_all(self) -> None:
-        layer = self._watch.find(self._key)
-        if layer is not None:
+        image, layer = self._canvas.image, self._canvas.labels
+        if image is not None and layer is not None:
             self._session.images.flushing.emit()
-            self._history.note(layer, self._session.masks.mark_all(self._key))
+            self._canvas.tools.history.note(layer, self._session.masks.mark_all(image.key))
 
 
 class MaskDrops(QObject):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,15 @@ from napari.utils.transforms import Affine
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.core.base import InputError
-from napari_unet.session import OpenImage, Session
+from napari_unet.core.image import Channels
+from napari_unet.session import OpenImage
 from napari_unet.store import Region
+from napari_unet.ui.canvas import Canvas
 from napari_unet.ui.canvas import layers as shown
 from napari_unet.ui.common import Sentence
-from napari_unet.ui.panel.segment import ALL, PLANE, VIEW, SegmentStep
+
+PLANE, STACK, VIEW, ALL = "plane", "stack", "view", "all"
+"""What of an image is segmented: a plane, all of it, what is seen; `ALL` is from the disk to the disk."""
 
 _LOOK = ("colormap", "contrast_limits", "gamma", "interpolation2d")
 
@@ -23,8 +26,9 @@ _LOOK = ("colormap", "contrast_limits", "gamma", "interpolation2d")
 class RegionBar(QWidget):
     """Says where the cells of a large image are, and has the buttons that put them there and elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         super().__init__(objectName="region")
+        self._canvas, self._session = canvas, canvas.session
         self.words = Sentence("region_words")
         self.put_back = QPushButton("Put cells into the whole image", objectName="put_back")
         self.put_back.setToolTip(
@@ -47,17 +51,14 @@ class RegionBar(QWidget):
         column.addWidget(self.words)
         column.addLayout(row)
         self.hide()
+        regions = self._session.regions
+        self.put_back.clicked.connect(lambda: regions.write(canvas.image))
+        self.take_back.clicked.connect(lambda: regions.take_back(canvas.image))
+        self.add_to_image.clicked.connect(lambda: regions.add_to_image(canvas.image))
 
-    def connect_session(self, session: Session, find_image: Callable[[], OpenImage | None]) -> None:
-        """Let the buttons work on the image that `find_image` returns."""
-        regions = session.regions
-        self.put_back.clicked.connect(lambda: regions.write(find_image()))
-        self.take_back.clicked.connect(lambda: regions.take_back(find_image()))
-        self.add_to_image.clicked.connect(lambda: regions.add_to_image(find_image()))
-
-    def show_image(self, session: Session, image: OpenImage | None) -> None:
+    def refresh(self) -> None:
         """Show what can be done with the cells of a region of an open image, or of such an image."""
-        regions = session.regions
+        regions, image = self._session.regions, self._canvas.image
         large = regions.find_large(image) if image is not None else None
         has_cells = large is not None and regions.has_cells(large.key)
         self.setVisible(large is not None and (has_cells or large is not image))
@@ -68,7 +69,7 @@ class RegionBar(QWidget):
         else:
             more = "" if has_cells else " Segment all of it to put these cells there."
             self.words.say(f"A region of '{large.name}'.{more}")
-        idle = session.run is None
+        idle = self._session.run is None
         self.put_back.setVisible(has_cells and large is not image)
         self.put_back.setEnabled(idle and image.review is not None)
         self.add_to_image.setVisible(large is image and regions.can_add_to_image(image))
@@ -80,36 +81,37 @@ class RegionBar(QWidget):
 class Scopes:
     """Starts what the user has chosen to segment, and shows regions and what is on the disk."""
 
-    def __init__(self, viewer: Any, session: Session, step: SegmentStep) -> None:
-        self._viewer, self._session, self._step = viewer, session, step
-        session.regions.cells_written.connect(self._show_cells)
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas, self._viewer, self._session = canvas, canvas.viewer, canvas.session
+        canvas.opened.connect(self._welcome)
+        self._session.regions.cells_written.connect(self._show_cells)
 
-    def segment(self, layer: Image, image: OpenImage | None) -> None:
-        """Segment what is chosen of an image; one that is not open yet is segmented as a whole."""
-        session, source, channel = self._session, shown.source_of(layer), self._step.channel_number
+    def segment(self, layer: Image, image: OpenImage | None, scope: str, channel: Channels) -> None:
+        """Segment a scope of an image; one that is not open yet is segmented as a whole."""
+        session, source = self._session, shown.source_of(layer)
         if image is None:
             session.segment(source, channel=channel)
-        elif self._step.chosen_scope == ALL:
+        elif scope == ALL:
             session.regions.segment_all(image, channel)
-        elif self._step.chosen_scope == VIEW:
-            self._segment_view(layer, image)
+        elif scope == VIEW:
+            self._segment_view(layer, image, channel)
         else:
-            by_plane = self._step.chosen_scope == PLANE and image.grid.stack_shape
+            by_plane = scope == PLANE and image.grid.stack_shape
             plane = shown.shown_plane(self._viewer, layer, image.grid) if by_plane else None
             session.segment(source, channel=channel, plane=plane)
 
-    def welcome(self, image: OpenImage) -> None:
+    def announce(self, image: OpenImage | None, scope: str, channel: Channels) -> None:
+        """Say what it takes to segment all of a large image, where that is chosen."""
+        if image is not None and image.is_large and scope == ALL:
+            self._session.regions.estimate(image, channel)
+
+    def _welcome(self, image: OpenImage) -> None:
         """Show the cells of a large image that has just been opened, unless they are shown."""
         if image.is_large and self._find_cells(image.key) is None:
             self._session.regions.show_cells(image)
 
-    def choose(self, image: OpenImage | None) -> None:
-        """Say what it takes to segment all of a large image, where that is chosen."""
-        if image is not None and image.is_large and self._step.chosen_scope == ALL:
-            self._session.regions.estimate(image, self._step.channel_number)
-
-    def _segment_view(self, layer: Image, image: OpenImage) -> None:
-        session, channel = self._session, self._step.channel_number
+    def _segment_view(self, layer: Image, image: OpenImage, channel: Channels) -> None:
+        session = self._session
         try:
             *steps, rows, columns = shown.view_of(self._viewer, layer, image.grid)
         except InputError as error:
@@ -166,14 +168,7 @@ class Scopes:
 
     def _show_cells(self, key: str, levels: list[Any]) -> None:
         image, layer = self._session.images[key], self._find_cells(key)
-        over = next(
-            (
-                one
-                for one in shown.image_layers(self._viewer)
-                if self._session.images.find(shown.source_of(one)) is image
-            ),
-            None,
-        )
+        over = next(iter(self._canvas.find_layers(image)), None)
         if over is None:
             return
         if layer is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from napari.layers import Image
@@ -22,7 +20,8 @@ from qtpy.QtWidgets import (
 from napari_unet.core.image import PlaneGrid
 from napari_unet.io import MICROMETRES, stem_of
 from napari_unet.io.export import ENDINGS, FORMATS, complete_name
-from napari_unet.session import OpenImage, Session, export_image
+from napari_unet.session import OpenImage, export_image
+from napari_unet.ui.canvas import Canvas
 from napari_unet.ui.common import make_combo, show_choices
 from napari_unet.ui.panel.histogram import Histogram
 
@@ -39,14 +38,11 @@ _TABLE = ("napari", "Features table widget")
 
 
 class ResultsStep(QGroupBox):
-    """The controls of step 4.
+    """The controls of step 4."""
 
-    `viewer` shows the table; `find_layer()` returns the image layer that the panel is about.
-    """
-
-    def __init__(self, viewer: Any, session: Session, find_layer: Callable[[], Image | None]) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         super().__init__("4  Results")
-        self._viewer, self._session, self._find_layer = viewer, session, find_layer
+        self._canvas, self._session = canvas, canvas.session
         self._image: OpenImage | None = None
         self.count = QLabel(objectName="result_count")
         self.count.setWordWrap(True)
@@ -66,10 +62,10 @@ class ResultsStep(QGroupBox):
         for widget in (self.count, self.feature, self.histogram):
             layout.addWidget(widget)
         layout.addLayout(row)
-        self.show_image(None)
 
-    def show_image(self, image: OpenImage | None) -> None:
-        """Show the cells of an image."""
+    def refresh(self) -> None:
+        """Show the cells of the image."""
+        image = self._canvas.image
         self._image = image if image is not None and image.review is not None else None
         features = self._image.features if self._image is not None else {}
         self.count.setText(describe_results(self._image))
@@ -83,7 +79,7 @@ class ResultsStep(QGroupBox):
 
     def open_table(self) -> None:
         """Open napari's table of the features of the labels, beside the panel."""
-        self._viewer.window.add_plugin_dock_widget(*_TABLE)
+        self._canvas.viewer.window.add_plugin_dock_widget(*_TABLE)
 
     def ask_and_export(self) -> None:
         """Ask for a name and a format and write the cells."""
@@ -99,7 +95,7 @@ class ResultsStep(QGroupBox):
         if path != Path(name) and path.exists() and not _may_replace(self, path):
             return
         self._session.images.flushing.emit()
-        layer = self._find_layer()
+        layer = self._canvas.layer
         step = measure_z_step(layer, image.grid) if layer is not None else None
         export_image(self._session.runner, image, path, step)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from napari.layers import Image
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -22,29 +20,26 @@ from superqt.utils import signals_blocked
 
 from napari_unet.core.base import VIEWS, LookParams
 from napari_unet.core.image import Channels
-from napari_unet.models import ModelEntry
 from napari_unet.session import OpenImage
-from napari_unet.ui.common import Choice, make_combo, show_choices, show_models
+from napari_unet.ui.canvas import Canvas
+from napari_unet.ui.canvas import layers as shown
+from napari_unet.ui.common import Choice, ask_for_images, make_combo, open_images, show_choices, show_models
 from napari_unet.ui.panel.axes import AxesEditor
+from napari_unet.ui.panel.region import ALL, PLANE, STACK, VIEW, Scopes
 
 SEVERAL = "several"
-PLANE, STACK, VIEW, ALL = "plane", "stack", "view", "all"
-"""What of an image is segmented: a plane, all of it, what is seen; `ALL` is from the disk to the disk."""
 _MOST_ROWS = 4
 
 
 class SegmentStep(QGroupBox):
-    """The controls of step 1; they show what they are told and hold nothing.
+    """The controls of step 1; `edited()` is emitted with every key that is typed into the axes."""
 
-    `channel_chosen()` is emitted when the user chooses other channels, `scope_chosen()` when he chooses what
-    to segment.
-    """
+    edited = Signal()
 
-    channel_chosen = Signal()
-    scope_chosen = Signal()
-
-    def __init__(self) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         super().__init__("1  Segment")
+        self._canvas, self._session = canvas, canvas.session
+        self._scopes = Scopes(canvas)
         self.image = make_combo("image", "The image to segment: it follows the layer you select")
         self.open = QPushButton("Open…", objectName="open")
         self.open.setToolTip("Open an image file")
@@ -53,10 +48,7 @@ class SegmentStep(QGroupBox):
         self.channel = make_combo("channel", "The channel that shows the cells")
         self.channels = QListWidget(objectName="channels")
         self.channels.setToolTip("The mean of these channels is looked at, each scaled to its own brightness")
-        self.channel.currentIndexChanged.connect(self._choose_channel)
-        self.channels.itemChanged.connect(self._tick_channel)
         self.scope = make_combo("scope", "What you see: the cells that reach into view; all others stay")
-        self.scope.activated.connect(lambda _: self.scope_chosen.emit())
         self.careful = QCheckBox(f"{VIEWS} times: slower, a little better", objectName="careful")
         self.careful.setToolTip(LookParams.model_fields["views"].description or "")
         self.segment = QPushButton("Segment", objectName="segment")
@@ -78,11 +70,7 @@ class SegmentStep(QGroupBox):
         self._press = QHBoxLayout()
         self._press.addWidget(self.segment, 1)
         layout.addLayout(self._press)
-
-    @property
-    def layer(self) -> Image | None:
-        """The image layer that is chosen."""
-        return self.image.currentData()
+        self._connect()
 
     def add_beside_segment(self, button: QWidget) -> None:
         """Show another way to get labels beside the button."""
@@ -97,28 +85,53 @@ class SegmentStep(QGroupBox):
         return chosen  # type: ignore[return-value]
 
     @property
-    def views(self) -> int:
-        """How many times the network is to look."""
-        return VIEWS if self.careful.isChecked() else 1
-
-    @property
-    def chosen_scope(self) -> str:
-        """What of the image is wanted."""
+    def _scope(self) -> str:
         return str(self.scope.currentData())
 
-    def show_images(self, layers: Sequence[Image], chosen: Image | None) -> None:
-        """Offer these image layers."""
-        show_choices(self.image, [(layer.name, layer) for layer in layers], chosen)
+    def refresh(self) -> None:
+        """Offer the images and models that there are; show what the image is taken for."""
+        session, layer, image = self._session, self._canvas.layer, self._canvas.image
+        show_choices(self.image, [(one.name, one) for one in self._canvas.list_images()], layer)
+        show_models(self.model, session.models, session.chosen, image.model if image is not None else None)
+        entry, busy = session.model_entry, session.run is not None
+        self._show_image(image, entry.card.network.channels if entry else 1)
+        self.axes.field.setEnabled(not busy)
+        ready = layer is not None and session.model is not None and not self.axes.problem
+        self.segment.setEnabled(ready and not busy)
 
-    def show_models(self, entries: Sequence[ModelEntry], chosen: str | Path, taken: Path | None) -> None:
-        """Offer these models; `taken` is the one that was taken for the image where `AUTO` is `chosen`."""
-        show_models(self.model, entries, chosen, taken)
+    def _connect(self) -> None:
+        canvas, session = self._canvas, self._session
+        self.open.clicked.connect(self._open_files)
+        self.image.currentIndexChanged.connect(lambda _: canvas.choose(self.image.currentData()))
+        self.axes.named.connect(self._name_axes)
+        self.axes.edited.connect(self.edited)
+        self.model.activated.connect(lambda _: session.choose(self.model.currentData()))
+        self.channel.currentIndexChanged.connect(self._choose_channel)
+        self.channels.itemChanged.connect(self._tick_channel)
+        self.scope.activated.connect(self._announce)
+        self.careful.toggled.connect(self._look)
+        self.segment.clicked.connect(self._segment)
 
-    def show_image(self, image: OpenImage | None, wanted_channels: int) -> None:
-        """Show what an image is taken for; offer its channels, where it has any, and parts of it.
+    def _open_files(self) -> None:
+        open_images(self._canvas.viewer, ask_for_images(self), self._session.runner)
 
-        `wanted_channels` is how many the model takes at once. None is an image that is not open yet.
-        """
+    def _name_axes(self, axes: str | None) -> None:
+        if self._canvas.layer is not None:
+            self._session.images.name_axes(shown.source_of(self._canvas.layer), axes)
+
+    def _look(self) -> None:
+        self._session.views = VIEWS if self.careful.isChecked() else 1
+
+    def _announce(self) -> None:
+        self._scopes.announce(self._canvas.image, self._scope, self.channel_number)
+
+    def _segment(self) -> None:
+        layer = self._canvas.layer
+        if layer is not None:
+            self._scopes.segment(layer, self._canvas.image, self._scope, self.channel_number)
+
+    def _show_image(self, image: OpenImage | None, wanted_channels: int) -> None:
+        """Show an image, None if it is not open yet, of which the model takes so many channels at once."""
         chosen = image.channel if image is not None else None
         several = isinstance(chosen, tuple)
         names = _name_channels(image)
@@ -128,10 +141,10 @@ class SegmentStep(QGroupBox):
         self._show_row(self.channels, self.channel.currentData() == SEVERAL)
         show_choices(self.scope, _parts(image), self.scope.currentData())
         self._show_row(self.scope, image is not None)
-        self._show_row(self.axes, self.layer is not None)
+        self._show_row(self.axes, self._canvas.layer is not None)
         if image is not None:
             self.axes.show_image(image, self.channel_number)
-        elif self.layer is None:
+        elif self._canvas.layer is None:
             self.axes.clear()
 
     def _ticks(self) -> list[QListWidgetItem]:
@@ -149,13 +162,15 @@ class SegmentStep(QGroupBox):
                 item.setCheckState(_TICKED if row in ticked else Qt.CheckState.Unchecked)
 
     def _choose_channel(self) -> None:
-        self.channel_chosen.emit()
+        if self._canvas.image is not None:
+            self._canvas.image.channel = self.channel_number
+        self._session.changed.emit()
 
     def _tick_channel(self, item: QListWidgetItem) -> None:
         if self.channel_number == ():
             with signals_blocked(self.channels):  # one has to be left
                 item.setCheckState(_TICKED)
-        self.channel_chosen.emit()
+        self._choose_channel()
 
     def _show_row(self, field: QWidget, shown: bool) -> None:
         field.setVisible(shown)

@@ -61,7 +61,7 @@ def check_step(window, before):
     redo(window)
     np.testing.assert_array_equal(window.labels.data, after)
     window.wait(lambda: np.array_equal(window.on_disk().labels, after))
-    window.wait(lambda: window.panel.image.counts.changed_cells > 0)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells > 0)
     window.settle()
     np.testing.assert_array_equal(window.review.changed(), after != before)
     assert window.panel.step2.saved.text() == "saved"
@@ -331,7 +331,7 @@ def test_an_accepted_cell_is_reviewed_with_its_rim(segmented):
     accepted = 0 if before.ndim > 2 else 1  # of a cell in four planes, one plane is not enough
     assert step.counts.text().startswith(f"0 corrected, {accepted} accepted of ")
     assert step.show_reviewed.isChecked()
-    assert segmented.panel.overlay.layer.data[expected].all()
+    assert segmented.panel.canvas.overlay.layer.data[expected].all()
     undo(segmented)
     assert not segmented.review.marked.any()
     redo(segmented)
@@ -345,7 +345,7 @@ def test_undo_goes_back_over_strokes_tools_and_marks_in_their_order(opened):
     states = []
 
     def note():
-        opened.panel.watch.flush()
+        opened.panel.canvas.watch.flush()
         states.append((opened.labels.data.copy(), opened.review.marked.copy()))
 
     note()
@@ -363,7 +363,7 @@ def test_undo_goes_back_over_strokes_tools_and_marks_in_their_order(opened):
         ordered = states[-2::-1] if back is undo else states[1:]
         for labels, marked in ordered:
             back(opened)
-            opened.panel.watch.flush()
+            opened.panel.canvas.watch.flush()
             np.testing.assert_array_equal(opened.labels.data, labels)
             np.testing.assert_array_equal(opened.review.marked, marked)
     undo(opened)  # nothing is left

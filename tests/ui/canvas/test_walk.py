@@ -30,7 +30,7 @@ def press(window, key, modifier=Qt.KeyboardModifier.NoModifier):
 
 def go_on(window):
     press(window, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
-    window.wait(lambda: window.panel.image.tour is not None)
+    window.wait(lambda: window.panel.canvas.image.tour is not None)
     window.qtbot.wait(80)
 
 
@@ -40,7 +40,7 @@ def hint(window):
 
 def outlined(window):
     """The (row, column) box of what is outlined, and in which colours."""
-    layer = window.panel.walk.outline.layer
+    layer = window.panel.canvas.walk.outline.layer
     if layer is None or not layer.visible:
         return None
     plane = np.asarray(layer.data).reshape(-1, *layer.data.shape[-2:]).max(axis=0)
@@ -77,7 +77,7 @@ def test_a_key_takes_what_is_outlined_as_one_step_and_goes_on(opened):
         "then press Fine-tune."
     )
     opened.wait(lambda: np.array_equal(opened.on_disk().labels, opened.labels.data))
-    assert opened.panel.image.counts.changed_cells == 4
+    assert opened.panel.canvas.image.counts.changed_cells == 4
 
 
 def test_a_key_accepts_a_place_as_it_is_and_goes_on(opened):
@@ -153,11 +153,11 @@ def test_what_is_out_of_sight_is_shown_and_not_taken(helpful, cells):
 
 def test_the_outline_goes_with_its_labels_and_is_made_anew(opened):
     go_on(opened)
-    opened.viewer.layers.remove(opened.panel.walk.outline.layer)
+    opened.viewer.layers.remove(opened.panel.canvas.walk.outline.layer)
     press(opened, Qt.Key.Key_T)
     assert outlined(opened) == ((20, 39, 100, 119), {2})
     opened.segment()
     assert outlined(opened) is None
     opened.viewer.layers.clear()
     opened.wait(lambda: not opened.panel.session.images)
-    assert opened.panel.walk.outline.layer is None
+    assert opened.panel.canvas.walk.outline.layer is None

@@ -46,11 +46,11 @@ def test_a_microscope_s_file_is_opened_channel_by_channel(window, press_open, ce
     path = tmp_path / "a.lif"
     path.write_bytes(b"x")
     press_open(path)
-    window.wait(lambda: len(window.viewer.layers) == 2 and window.panel.image is not None)
+    window.wait(lambda: len(window.viewer.layers) == 2 and window.panel.canvas.image is not None)
     assert [layer.name for layer in window.viewer.layers] == ["a DAPI", "a GFP"]
     for layer in window.viewer.layers:
         assert (source_of(layer).path, source_of(layer).pixel_size) == (str(path), 0.5)
     assert "Opening" not in window.panel.run_bar.status.text()
     window.segment()
     assert window.labels.data.max() > 0
-    assert window.panel.image.record.source == str(path)
+    assert window.panel.canvas.image.record.source == str(path)

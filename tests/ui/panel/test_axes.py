@@ -28,7 +28,7 @@ def type_in(window, field, text):
     field.setFocus()
     field.selectAll()
     QTest.keyClicks(field, text)
-    window.wait(lambda: window.panel.image is not None)
+    window.wait(lambda: window.panel.canvas.image is not None)
     window.settle()
 
 
@@ -94,7 +94,7 @@ def test_wrong_axes_are_marked_and_explained_and_those_before_stay(window, stack
         assert not segment.isEnabled()
         QTest.keyClick(window.hands.canvas, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
         assert window.panel.session.run is None
-        assert window.panel.image.grid.axes == "ZYX"
+        assert window.panel.canvas.image.grid.axes == "ZYX"
     field.clearFocus()
     window.settle()
     assert field.text() == "YXS"
@@ -133,27 +133,28 @@ def test_escape_or_nothing_goes_back_to_the_guess(window, stack, field, words, w
     assert field.text() == "ZYX"
     assert words.text() == "4 planes, 240 x 200 px"
     assert not field.property("error")
-    window.wait(lambda: window.panel.image.record.context["axes"] == "ZYX")
+    window.wait(lambda: window.panel.canvas.image.record.context["axes"] == "ZYX")
 
 
 def test_corrections_of_other_axes_are_put_away_and_come_back(window, stack, field):
     window.add_image(stack)
     window.segment()
     window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.image.counts.changed_cells == 1)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells == 1)
     window.settle()
     painted = window.labels.data.copy()
     type_in(window, field, "CYX")
-    window.wait(lambda: window.panel.image is not None)
+    window.wait(lambda: window.panel.canvas.image is not None)
     window.settle()
     assert "corrections are kept with the axes ZYX" in window.panel.run_bar.status.text()
     window.wait(lambda: [layer.name for layer in window.viewer.layers] == ["plate"])
     assert window.segment().data.shape == (200, 240)
     QTest.keyClick(field, Qt.Key.Key_Escape)
-    window.wait(lambda: window.panel.image is not None and window.panel.image.review is not None)
+    canvas = window.panel.canvas
+    window.wait(lambda: canvas.image is not None and canvas.image.review is not None)
     window.settle()
     np.testing.assert_array_equal(window.labels.data, painted)
-    assert window.panel.image.counts.changed_cells == 1
+    assert window.panel.canvas.image.counts.changed_cells == 1
     window.wait(lambda: [layer.name for layer in window.viewer.layers] == ["plate", "plate cells"])
 
 
@@ -161,11 +162,11 @@ def test_depth_or_time_is_another_word_for_the_same_labels(window, stack, field)
     window.add_image(stack)
     labels = window.segment()
     window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.image.counts.changed_cells == 1)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells == 1)
     type_in(window, field, "TYX")
     assert window.labels is labels
     assert (labels.data == 77).any()
-    assert window.panel.image.record.context["axes"] == "TYX"
+    assert window.panel.canvas.image.record.context["axes"] == "TYX"
 
 
 def test_the_field_is_closed_while_the_image_is_segmented(window, cells, field):
@@ -200,7 +201,7 @@ def test_several_channels_are_combined(window, cells, channels, words):
     tick(window, channels, 2)
     assert "channels 1 and 2 of 3" in words.text()
     window.segment()
-    assert list(window.panel.image.record.context["channel"]) == [0, 1]
+    assert list(window.panel.canvas.image.record.context["channel"]) == [0, 1]
     tick(window, channels, 0)
     tick(window, channels, 1)
     assert "channel 2 of 3" in words.text()  # the last tick stays
@@ -216,7 +217,7 @@ def test_channels_have_the_names_that_the_file_gives_them(window, cells, tmp_pat
     }
     tifffile.imwrite(path, np.stack([cells, cells]), ome=True, metadata=metadata)
     window.viewer.open(path, plugin="napari")
-    window.wait(lambda: window.panel.image is not None)
+    window.wait(lambda: window.panel.canvas.image is not None)
     window.settle()
     channel = window.panel.step1.channel
     names = [channel.itemText(row) for row in range(channel.count())]

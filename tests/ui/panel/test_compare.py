@@ -9,13 +9,13 @@ from napari_unet.core.cells.changes import Fate
 
 def compare(window):
     """Press Compare and return the window that opens, in place of one that is open."""
-    comparer, before = window.panel.comparer, window.panel.comparer.window
+    comparer, before = window.panel.step3.comparer, window.panel.step3.comparer.window
     button = window.panel.step3.compare
     window.wait(lambda: button.isVisible() and button.isEnabled())
     window.hands.click(button)
     window.wait(lambda: comparer.window not in (None, before))
     window.settle()
-    return window.panel.comparer.window
+    return window.panel.step3.comparer.window
 
 
 def look(window):
@@ -42,7 +42,7 @@ def test_the_view_is_shown_under_both_models_and_nothing_else_changes(corrected)
     assert old != new
     corrected.hands.click(corrected.panel.step3.keep)
     corrected.settle()
-    assert corrected.panel.comparer.window is None
+    assert corrected.panel.step3.comparer.window is None
     assert not any(widget.objectName() == "comparison" for widget in QApplication.topLevelWidgets())
 
 
@@ -53,7 +53,7 @@ def test_what_was_corrected_is_the_same_on_both_sides(corrected):
     assert shown.changes.old[88] is shown.changes.new[88] is Fate.SAME
     corrected.hands.click(corrected.panel.step3.roll_back)
     corrected.settle()
-    assert corrected.panel.comparer.window is None
+    assert corrected.panel.step3.comparer.window is None
 
 
 def test_both_panes_move_together_and_the_next_change_is_found(corrected):
@@ -96,14 +96,14 @@ def test_a_model_that_did_worse_is_shown_without_being_used(corrected):
     assert same(look(corrected), before)
     corrected.hands.click(corrected.panel.step3.roll_back)
     corrected.settle()
-    assert corrected.panel.comparer.window is None
+    assert corrected.panel.step3.comparer.window is None
     assert same(look(corrected), before)
 
 
 def test_it_can_be_closed_and_opened_again(corrected):
     corrected.fine_tune()
     corrected.qtbot.keyClick(compare(corrected), Qt.Key.Key_Escape)
-    assert corrected.panel.comparer.window is None
+    assert corrected.panel.step3.comparer.window is None
     assert compare(corrected).isVisible()
 
 

@@ -30,14 +30,14 @@ def test_erasing_and_undoing_are_noticed(window, cells):
     QTest.keyClick(window.hands.canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     np.testing.assert_array_equal(labels.data, predicted)
     window.wait(lambda: np.array_equal(window.on_disk().labels, predicted))
-    window.wait(lambda: window.panel.image.counts.changed_cells == 0)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells == 0)
 
 
 def test_an_undo_on_a_hidden_layer_is_noticed_before_the_fine_tuning(window, cells):
     window.add_image(cells)
     labels = window.segment()
     window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.image.counts.changed_cells == 1)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells == 1)
     labels.visible = False
     labels.undo()
     window.panel.session.images.flushing.emit()
@@ -61,7 +61,7 @@ def test_only_what_is_visible_is_marked(window, cells):
     window.add_image(cells)
     labels = window.segment()
     window.hands.look_at(labels, (slice(100, 160), slice(40, 120)))
-    box = visible_box(window.viewer, labels, window.panel.image.grid)
+    box = visible_box(window.viewer, labels, window.panel.canvas.image.grid)
     assert all(0 < start < stop < size for (start, stop), size in zip(box, cells.shape, strict=True))
     window.hands.click(window.panel.step2.mark)
     marked = np.zeros(cells.shape, bool)
@@ -76,7 +76,7 @@ def test_marking_in_3d_says_what_to_do(window, stack):
     window.add_image(stack)
     window.segment()
     window.viewer.dims.ndisplay = 3
-    window.panel.mark_reviewed()
+    window.panel.step2.mark.click()
     window.settle()
     assert not window.review.marked.any()
     assert "2D" in window.panel.run_bar.status.text()
@@ -86,7 +86,7 @@ def test_what_is_reviewed_is_tinted(window, cells):
     window.add_image(cells)
     window.segment()
     window.panel.step2.show_reviewed.setChecked(True)
-    tint = window.panel.overlay.layer
+    tint = window.panel.canvas.overlay.layer
     assert not tint.data.any()
     window.paint((10, 60), (10, 100))
     window.wait(lambda: tint.data[10, 80] == 1)
@@ -106,7 +106,7 @@ def test_labels_of_another_size_are_refused_and_nothing_is_lost(window, cells):
     window.add_image(cells)
     labels = window.segment()
     window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.image.counts.changed_cells == 1)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells == 1)
     known = window.review.labels.copy()
     labels.data = np.zeros((50, 50), np.int32)
     window.wait(lambda: window.panel.session.is_error)
@@ -119,7 +119,7 @@ def test_labels_of_another_size_are_refused_and_nothing_is_lost(window, cells):
 def test_labels_that_lost_their_image_are_still_followed(window, cells):
     image = window.add_image(cells)
     labels = window.segment()
-    record = window.panel.image.record
+    record = window.panel.canvas.image.record
     window.viewer.layers.remove(image)
     labels.data_setitem((np.array([5]), np.array([5])), 99)
     window.wait(lambda: record.load_review().labels[5, 5] == 99)
@@ -151,7 +151,7 @@ def test_closing_takes_the_last_stroke(open_window, cells, close):
     window = open_window()
     window.add_image(cells)
     window.segment()
-    record, session = window.panel.image.record, window.panel.session
+    record, session = window.panel.canvas.image.record, window.panel.session
     window.paint((10, 60), (10, 100))
     if close == "viewer":
         window.viewer.close()

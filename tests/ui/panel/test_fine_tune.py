@@ -163,13 +163,14 @@ def test_corrections_of_earlier_images_teach_too(corrected, tmp_path):
     import tifffile
 
     path = tmp_path / "earlier.tif"
-    other = np.flipud(corrected.panel.layer.data).copy()
+    other = np.flipud(corrected.panel.canvas.layer.data).copy()
     tifffile.imwrite(path, other)
     corrected.viewer.open(path)
-    corrected.wait(lambda: corrected.panel.image is not None and corrected.panel.layer.name == "earlier")
+    canvas = corrected.panel.canvas
+    corrected.wait(lambda: canvas.image is not None and canvas.layer.name == "earlier")
     corrected.segment()
     corrected.paint((5, 60), (5, 100))
-    corrected.wait(lambda: corrected.panel.image.has_corrections)
+    corrected.wait(lambda: corrected.panel.canvas.image.has_corrections)
     for name in ("earlier", "earlier cells"):
         corrected.viewer.layers.remove(name)
     corrected.wait(lambda: len(corrected.panel.session.images) == 1)
@@ -185,12 +186,13 @@ def test_an_image_that_is_gone_is_left_out_and_that_is_said(corrected, tmp_path)
     import tifffile
 
     path = tmp_path / "earlier.tif"
-    tifffile.imwrite(path, np.flipud(corrected.panel.layer.data).copy())
+    tifffile.imwrite(path, np.flipud(corrected.panel.canvas.layer.data).copy())
     corrected.viewer.open(path)
-    corrected.wait(lambda: corrected.panel.image is not None and corrected.panel.layer.name == "earlier")
+    canvas = corrected.panel.canvas
+    corrected.wait(lambda: canvas.image is not None and canvas.layer.name == "earlier")
     corrected.segment()
     corrected.paint((5, 60), (5, 100))
-    corrected.wait(lambda: corrected.panel.image.has_corrections)
+    corrected.wait(lambda: corrected.panel.canvas.image.has_corrections)
     for name in ("earlier", "earlier cells"):
         corrected.viewer.layers.remove(name)
     corrected.wait(lambda: len(corrected.panel.session.images) == 1)
@@ -248,8 +250,8 @@ def tick(window, name):
 def test_images_can_be_excluded_from_learning_and_the_project_remembers(corrected, project):
     images = corrected.panel.step3.images
     corrected.wait(lambda: images.text().startswith("Learns from 1 image "))
-    first = corrected.panel.layer.name
-    corrected.add_image(np.flipud(corrected.panel.layer.data).copy(), name="other")
+    first = corrected.panel.canvas.layer.name
+    corrected.add_image(np.flipud(corrected.panel.canvas.layer.data).copy(), name="other")
     corrected.segment()
     assert images.text().startswith("Learns from 1 image ")
     corrected.paint((5, 60), (5, 100))

@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_one_sentence_and_changes_nothing(window, cells, ma
     drop(window, tmp_path / "other_seg.npy")
     assert "is 240 x 100 px, but this image is 240 x 200 px" in status(window)
     assert window.panel.session.is_error
-    assert window.panel.image.review is None
+    assert window.panel.canvas.image.review is None
     window.segment()
     labels = window.labels.data.copy()
     (tmp_path / "broken.zip").write_bytes(b"PK")

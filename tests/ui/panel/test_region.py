@@ -47,7 +47,7 @@ def test_only_what_is_seen_is_segmented_and_the_rest_stays(window, cells):
     assert window.panel.step1.scope.isVisible()
     choose(window, "What you see")
     look_at(window, image, (30, 130), (30, 130))
-    seen = visible_box(window.viewer, image, window.panel.image.grid)
+    seen = visible_box(window.viewer, image, window.panel.canvas.image.grid)
     labels = window.segment()
     for positions, (start, stop) in zip(np.nonzero(labels.data), seen, strict=True):
         assert start <= positions.min() + 20
@@ -71,7 +71,7 @@ def test_what_was_reviewed_in_the_view_stays(window, cells):
     image = window.add_image(cells)
     labels = window.segment()
     window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.image.counts.changed_cells == 1)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells == 1)
     painted = labels.data.copy()
     choose(window, "What you see")
     look_at(window, image, (0, 60), (40, 120))
@@ -139,14 +139,15 @@ def cut(window, layer, rows=(100, 180), columns=(100, 180)):
     """Press Segment where the canvas shows some of a large image; return the layer of the region."""
     look_at(window, layer, rows, columns)
     press_segment(window)
-    window.wait(lambda: window.panel.image is not None and window.panel.image.counts is not None)
+    canvas = window.panel.canvas
+    window.wait(lambda: canvas.image is not None and canvas.image.counts is not None)
     window.settle()
-    return window.panel.layer
+    return window.panel.canvas.layer
 
 
 def test_a_region_of_a_large_image_lies_over_it_and_is_corrected_like_any_other(window, lazy, mosaic):
     image = window.add_image(lazy, scale=(0.5, 0.5), translate=(3, 4), units=("um", "um"), rotate=0)
-    assert window.panel.image.is_large
+    assert window.panel.canvas.image.is_large
     assert scopes(window) == ["What you see", "Whole image"]
     part = cut(window, image)
     known = part.metadata[METADATA]["region"]
@@ -160,7 +161,7 @@ def test_a_region_of_a_large_image_lies_over_it_and_is_corrected_like_any_other(
     np.testing.assert_array_equal(labels.data > 0, part.data > 100)
     np.testing.assert_allclose(labels.data_to_world((0, 0)), image.data_to_world((top, left)))
     window.paint((5, 5), (5, 30))
-    window.wait(lambda: window.panel.image.counts.changed_cells > 0)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells > 0)
     assert window.panel.step3.fine_tune.isEnabled()
     assert f"A region of '{image.name}'" in window.panel.region.words.text()
     assert not window.panel.region.put_back.isVisible()
@@ -171,7 +172,7 @@ def test_the_same_region_comes_back_with_its_corrections(open_window, lazy):
     image = window.add_image(lazy)
     first = cut(window, image)
     window.paint((5, 5), (5, 30))
-    window.wait(lambda: window.panel.image.counts.changed_cells > 0)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells > 0)
     box = first.metadata[METADATA]["region"].box
     painted = window.labels.data.copy()
     window.settle()
@@ -205,7 +206,7 @@ def test_a_plane_and_channels_of_a_large_stack(window, mosaic):
     (top, bottom), (left, right) = part.metadata[METADATA]["region"].box
     assert part.data.shape == (1, 2, bottom - top, right - left)
     np.testing.assert_allclose(part.data_to_world((0, 0, 0, 0)), image.data_to_world((2, 0, top, left)))
-    assert window.panel.image.grid.axes == "ZCYX"
+    assert window.panel.canvas.image.grid.axes == "ZCYX"
     np.testing.assert_array_equal(np.squeeze(window.labels.data) > 0, part.data[0, 1] > 100)
 
 
@@ -222,14 +223,14 @@ def test_all_of_a_large_image_goes_to_the_disk_and_is_shown_from_there(window, l
     image = window.add_image(lazy, scale=(0.5, 0.5), units=("um", "um"))
     shown = segment_all(window, image)
     status = window.panel.run_bar.status.text()
-    path = next(window.panel.image.record.folder.glob("*.zarr"))
+    path = next(window.panel.canvas.image.record.folder.glob("*.zarr"))
     assert "120 cells found" in status
     assert str(path) in status.replace("\N{ZERO WIDTH SPACE}", "")
     assert shown.multiscale
     assert [level.shape for level in shown.data] == [(400, 480), (200, 240), (100, 120)]
     np.testing.assert_array_equal(np.asarray(shown.data[0]) > 0, mosaic > 100)
     assert (shown.scale == image.scale).all()
-    assert window.panel.image.review is None
+    assert window.panel.canvas.image.review is None
 
 
 def test_the_cells_on_the_disk_are_shown_when_the_image_is_opened_again(window, lazy):
@@ -251,7 +252,7 @@ def test_corrected_cells_of_a_region_go_back_into_the_whole(window, lazy, mosaic
     (top, bottom), (left, right) = part.metadata[METADATA]["region"].box
     np.testing.assert_array_equal(window.labels.data, whole[top:bottom, left:right])
     window.paint((150 - top, 150 - left), (150 - top, 152 - left), label=0, brush=40)
-    window.wait(lambda: window.panel.image.counts.changed_cells > 0)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells > 0)
     window.hands.click(window.panel.region.put_back)
     window.settle()
     assert "are in those of 'plate' now" in window.panel.run_bar.status.text()
@@ -340,8 +341,8 @@ def test_a_step_is_taken_back_from_the_whole_and_after_it_was_closed(window, laz
 def test_the_cells_of_the_whole_go_into_the_ome_zarr_image(window, mosaic, write_ome_zarr, tmp_path):
     path = write_ome_zarr(tmp_path / "plate.zarr", mosaic, "YX", "0.4")
     window.viewer.open(path, plugin="napari-unet")
-    window.wait(lambda: window.panel.image is not None)
-    bar, image = window.panel.region, window.panel.layer
+    window.wait(lambda: window.panel.canvas.image is not None)
+    bar, image = window.panel.region, window.panel.canvas.layer
     assert not bar.isVisible()
     segment_all(window, image)
     choose(window, "What you see")
@@ -370,8 +371,8 @@ def test_the_cells_of_the_whole_go_into_the_ome_zarr_image(window, mosaic, write
 def test_writing_into_the_image_is_stopped_by_cancel(window, mosaic, write_ome_zarr, tmp_path, monkeypatch):
     path = write_ome_zarr(tmp_path / "plate.zarr", mosaic, "YX")
     window.viewer.open(path, plugin="napari-unet")
-    window.wait(lambda: window.panel.image is not None)
-    segment_all(window, window.panel.layer)
+    window.wait(lambda: window.panel.canvas.image is not None)
+    segment_all(window, window.panel.canvas.layer)
     begun = threading.Event()
 
     def wait_to_be_stopped(path, labels, on_part):
@@ -401,7 +402,7 @@ def test_cancel_leaves_nothing_of_a_large_run(window, lazy):
     window.wait(lambda: window.panel.run_bar.status.text() == "waiting")
     window.hands.click(window.panel.run_bar.cancel)
     window.settle()
-    folder = window.panel.image.record.folder
+    folder = window.panel.canvas.image.record.folder
     window.wait(lambda: not [path for path in folder.iterdir() if ".zarr" in path.name])
     assert window.viewer.layers[:] == [image]
 

@@ -98,7 +98,7 @@ def test_count_and_histogram_follow_the_cells(window, cells):
     assert not step.export.isEnabled()
     window.add_image(cells, scale=(0.5, 0.5), units=("um", "um"))
     window.segment()
-    count = window.panel.image.counts.cells
+    count = window.panel.canvas.image.counts.cells
     assert step.count.text() == f"{count} cells, median area 100 µm²."
     assert step.histogram.values.size == count
     before = step.histogram.grab().toImage()

@@ -11,7 +11,7 @@ def test_the_labels_lie_over_the_image_and_say_whose_they_are(window, cells):
     labels = window.segment()
     assert labels.data.dtype == np.int32
     assert labels.name == "plate cells"
-    assert labels.metadata[METADATA] == {"image": window.panel.image.key}
+    assert labels.metadata[METADATA] == {"image": window.panel.canvas.image.key}
     np.testing.assert_allclose(labels.affine.affine_matrix, image.affine.affine_matrix)
     np.testing.assert_allclose(
         labels.data_to_world((30.0, 50.0)), image.data_to_world((30.0, 50.0)), rtol=1e-6
@@ -98,7 +98,7 @@ def test_segmenting_again_keeps_what_was_reviewed_and_undo_cannot_corrupt_it(win
     window.add_image(cells)
     first = window.segment()
     window.paint((10, 60), (10, 100))
-    window.wait(lambda: window.panel.image.counts.changed_cells == 1)
+    window.wait(lambda: window.panel.canvas.image.counts.changed_cells == 1)
     painted = first.data.copy()
     second = window.segment()
     assert [layer.name for layer in window.viewer.layers] == ["plate", "plate cells"]
@@ -170,23 +170,23 @@ def test_keys_press_the_buttons(window, cells):
     window.add_image(cells)
     window.hands.canvas.setFocus()
     QTest.keyClick(window.hands.canvas, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
-    window.wait(lambda: window.panel.image.counts is not None)
+    window.wait(lambda: window.panel.canvas.image.counts is not None)
     QTest.keyClick(window.hands.canvas, Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
-    window.wait(lambda: window.panel.image.counts.reviewed_pixels == cells.size)
+    window.wait(lambda: window.panel.canvas.image.counts.reviewed_pixels == cells.size)
 
 
 def test_the_combo_follows_the_layer_list(window, cells):
     first = window.add_image(cells)
     second = window.add_image(cells + 1, name="other")
-    assert window.panel.layer is second
+    assert window.panel.canvas.layer is second
     window.viewer.layers.selection.active = first
-    assert window.panel.layer is first
+    assert window.panel.canvas.layer is first
     first.name = "renamed"
     assert window.panel.step1.image.currentText() == "renamed"
     window.viewer.layers.remove(first)
-    assert window.panel.layer is second
+    assert window.panel.canvas.layer is second
     window.viewer.layers.clear()
     window.settle()
-    assert window.panel.layer is None
+    assert window.panel.canvas.layer is None
     assert "open an image" in window.panel.run_bar.hint.text()
     assert not window.panel.step1.segment.isEnabled()
