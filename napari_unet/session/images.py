@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from psygnal import Signal
@@ -18,6 +19,8 @@ from napari_unet.store import Project
 
 class OpenImages(Mapping[str, OpenImage]):
     """The open images by key. Used from the runner's thread; what takes time is done in the background.
+
+    `find_model(name)` returns the file of a model, None where there is none.
 
     Signals: `labels_replaced(key, labels)` when a window should show new labels, an array that it may keep;
     `reviewed(key, box)` when pixels were changed, marked or unmarked; `visited(key, place)` when a window
@@ -36,9 +39,15 @@ class OpenImages(Mapping[str, OpenImage]):
 
     __hash__ = object.__hash__
 
-    def __init__(self, project: Project, runner: Runner) -> None:
+    def __init__(
+        self,
+        project: Project,
+        runner: Runner,
+        find_model: Callable[[str], Path | None] = lambda name: None,
+    ) -> None:
         self._project = project
         self._runner = runner
+        self._find_model = find_model
         self._images: dict[str, OpenImage] = {}
         self._held: dict[str, OpenImage] = {}  # the background thread's own
         self._to_count: set[str] = set()
@@ -258,6 +267,7 @@ class OpenImages(Mapping[str, OpenImage]):
             self._runner.refuse(image.problem)
         self._listen(image)
         if image.review is not None:
+            image.model = self._find_model(image.origin)
             self.labels_replaced.emit(image.key, image.review.labels.copy())
             self._count(image)
             self._runner.say(f"Your corrections of {image.edited} are back.")

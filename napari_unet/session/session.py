@@ -6,6 +6,7 @@ its own or in the worker process, and comes back through `post`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 from time import monotonic, time
@@ -13,7 +14,7 @@ from typing import Any
 
 from napari_unet.core.base import Index, Labels, PlaneBox
 from napari_unet.core.image import Channels
-from napari_unet.core.review import Review, cut_review, rebase, restore_review
+from napari_unet.core.review import Review, restore_review
 from napari_unet.jobs import Choice, list_candidates
 from napari_unet.models import AUTO, DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.idle import IdleWork
@@ -45,7 +46,7 @@ class Session:
         self.project = project
         self.worker = worker
         self.runner = Runner(post, post_gently or post)
-        self.images = OpenImages(project, self.runner)
+        self.images = OpenImages(project, self.runner, self.find_model)
         self.teachers = Teachers(project, self.runner, self.images, self._list_taught)
         self.regions = Regions(
             project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
@@ -65,6 +66,8 @@ class Session:
         self.warm = False
         self.closed = False
         self.refresh_models()
+        if (model := self.find_model(project.model)) is not None:
+            self.model, self.auto = model, False
 
     @property
     def run(self) -> Run | None:
@@ -116,6 +119,10 @@ class Session:
             self.model = next(iter(default or paths), None)
         self.changed.emit()
 
+    def find_model(self, name: str) -> Path | None:
+        """Return the model of a name, None where there is none."""
+        return next((entry.path for entry in self.models if entry.path.stem == name), None)
+
     @property
     def chosen(self) -> str | Path:
         """What the user has chosen: a model, or `AUTO`."""
@@ -127,6 +134,7 @@ class Session:
             self.use_model(Path(chosen))
         elif not self.auto:
             self.auto = True
+            self._remember_model()
             self.changed.emit()
 
     def use_model(self, path: Path) -> None:
@@ -134,6 +142,7 @@ class Session:
         if self.auto or path != self.model:
             self.auto = False
             self.model = path
+            self._remember_model()
             self._warm_up()
             self.changed.emit()
 
@@ -272,6 +281,7 @@ class Session:
             return
         self.trial, self.model = None, path
         self.refresh_models()
+        self._remember_model()
         self._warm_up()
         image = self.images.get(trial.key)
         if image is not None:
@@ -304,34 +314,31 @@ class Session:
         self.images.replace_review(run, image, restore, model=trial.parent.stem, describe=lambda: said)
 
     def compare(self, plane: Index, then: Callable[[Labels, Labels], object]) -> None:
-        """Hand the labels (Y, X) of a plane under the old and the new model to `then`.
+        """Let the old and the new model segment a plane; hand what each drew, labels (Y, X), to `then`.
 
-        Where the model on trial was not used, it segments the plane for that; no labels are replaced.
+        Corrections are in neither, and no labels are replaced.
         """
         trial = self.trial
         image = self.images.get(trial.key) if trial is not None else None
-        if trial is None or image is None or image.review is None or self.run is not None:
+        if trial is None or image is None or self.run is not None:
             return
-        self.images.flushing.emit()
-        where = image.grid.select(plane)
-        if trial.start is not None:
-            then(*trial.compare(image.review, where))
-            return
-        run = self.runner.begin(Activity.SEGMENTING, "Segmenting this plane with the new model")
-        views = self.views
+        run = self.runner.begin(Activity.SEGMENTING, "Segmenting this plane with both models")
+        views, drawn = self.views, list[Labels]()
 
         def order() -> Job:
             pixels, axes = image.read_planes([plane])
             request = {"axes": axes, "channel": trial.channel, "pixel_size": image.pixel_size}
-            model = str(trial.model)
+            model = str(trial.model if drawn else trial.parent)
             return self.worker.submit("segment", image=pixels, model=model, views=views, **request)
 
         def done(result: dict[str, Any]) -> None:
+            drawn.append(result["labels"])
+            if len(drawn) == 1:
+                self.runner.submit(run, order, done)
+                return
             self.runner.end(run)
             self.runner.say(trial.reason)
-            if image.review is not None:
-                now = cut_review(image.review, where)
-                then(now.labels.copy(), rebase(now, result["labels"]).labels)
+            then(*drawn)
 
         self.runner.submit(run, order, done)
 
@@ -430,6 +437,16 @@ class Session:
         """Return the trial if it is about this image and this model."""
         trial = self.trial
         return trial if trial is not None and (trial.key, trial.model) == (image.key, model) else None
+
+    def _remember_model(self) -> None:
+        """Store which model was chosen, in the background; a project that cannot be written goes without."""
+        name = AUTO if self.auto or self.model is None else self.model.stem
+
+        def work() -> None:
+            with contextlib.suppress(OSError):
+                self.project.remember_model(name)
+
+        self.runner.later(work, lambda _: None)
 
     def _warm_up(self) -> None:
         if self.model is None:

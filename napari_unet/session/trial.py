@@ -10,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from napari_unet.core.base import Labels
 from napari_unet.core.cells import Scores
 from napari_unet.core.image import Channels
 from napari_unet.core.learning import Verdict
-from napari_unet.core.review import Review, cut_review, restore_review
+from napari_unet.core.review import Review, restore_review
 from napari_unet.io import atomic
 from napari_unet.session.judgement import explain_known, explain_verdict
 
@@ -65,13 +64,6 @@ class Trial:
         if self.before is not None and self.start is not None:
             old = restore_review(self.before, self.start, old)
         self.before, self.start = old, new
-
-    def compare(self, now: Review, where: tuple[Any, ...]) -> tuple[Labels, Labels]:
-        """Return a part of the labels as they would be after going back, and as they are `now`."""
-        assert self.before is not None
-        assert self.start is not None
-        parts = [cut_review(review, where) for review in (self.before, self.start, now)]
-        return restore_review(*parts).labels, parts[2].labels.copy()
 
     def keep(self, folder: Path) -> Path:
         """Move the model to a folder and return its new path; OSError where that fails."""

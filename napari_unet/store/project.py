@@ -164,11 +164,12 @@ class ImageRecord:
 
 
 class ProjectInfo(BaseModel):
-    """What `project.json` says."""
+    """What `project.json` says; `model` is the name of the one that was chosen last, if any was."""
 
     model_config = ConfigDict(frozen=True)
 
     format: int = FORMAT
+    model: str = ""
 
 
 class Project:
@@ -179,6 +180,7 @@ class Project:
         self.images_folder = folder / "images"
         self.models_folder = folder / "models"
         self.runs_folder = folder / "runs"
+        self._file = folder / "project.json"
 
     @classmethod
     def open(cls, folder: Path | None = None) -> Project:
@@ -235,10 +237,22 @@ class Project:
                 records.append(ImageRecord(review.parent, info))
         return sorted(records, key=lambda record: (record.name, record.key))
 
+    @property
+    def model(self) -> str:
+        """Name of the model that was chosen last, empty where none was."""
+        try:
+            return ProjectInfo.model_validate_json(self._file.read_bytes()).model
+        except (OSError, ValueError):
+            return ""
+
+    def remember_model(self, name: str) -> None:
+        """Store the name of the model that was chosen; raises OSError where that fails."""
+        atomic.write_file(self._file, ProjectInfo(model=name).model_dump_json(indent=1).encode())
+
     def _make(self) -> None:
         for folder in (self.folder, self.images_folder, self.models_folder, self.runs_folder):
             folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "project.json"
+        path = self._file
         if not path.exists():
             atomic.write_file(path, ProjectInfo().model_dump_json(indent=1).encode())
         try:

@@ -9,6 +9,7 @@ from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.merge import merge_labels, restore_review
 from napari_unet.core.review.review import Review
+from napari_unet.models import AUTO
 from napari_unet.models import registry as models
 from napari_unet.session.session import Session
 from napari_unet.session.source import Source, name_axes
@@ -184,3 +185,27 @@ def test_axes_without_names():
     assert name_axes(4, rgb=False) == "TZYX"
     with pytest.raises(InputError, match="7 axes"):
         name_axes(7, rgb=False)
+
+
+def test_the_model_in_use_and_that_of_each_image_are_remembered(session, loop, source, tmp_path):
+    write_model(session.project.models_folder / "membranes.keras")
+    session.refresh_models()
+    assert session.chosen == AUTO
+    session.choose(session.project.models_folder / "membranes.keras")
+    image = segment(session, loop, source)
+    session.close()
+    again = Session(
+        Project.open(session.project.folder),
+        Worker("window_jobs", tmp_path / "log", paths=[UI_TESTS], grace=1.0),
+        loop.calls.put,
+    )
+    try:
+        assert again.model.stem == "membranes"
+        assert again.chosen == again.model
+        again.choose(AUTO)
+        again.images.open(source)
+        loop.run_until(lambda: again.images.find(source) is not None)
+        assert again.images[image.key].model.stem == "membranes", "Auto takes it again for this image"
+        loop.run_until(lambda: again.project.model == AUTO)
+    finally:
+        again.close()
