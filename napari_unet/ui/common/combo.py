@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
-from napari_unet.models import AUTO, ModelEntry
+from napari_unet.models import AUTO, ModelEntry, format_date
 
 Choice = tuple[str, object]
 
@@ -40,8 +40,12 @@ def show_choices(combo: QComboBox, choices: Sequence[Choice], chosen: object) ->
 
 
 def _title(entry: ModelEntry) -> str:
-    title = entry.card.title
-    return f"{entry.path.stem} - {title}" if title and title != entry.path.stem else entry.path.stem
+    name, title = entry.path.stem, entry.card.title
+    learnt = entry.card.training.get("fine_tuned_on")
+    if isinstance(learnt, Mapping):
+        cells = learnt.get("reviewed_cells", 0)
+        return f"{name} - learnt {cells} cell{'s' * (cells != 1)}, {format_date(entry.card.created)}"
+    return f"{name} - {title}" if title and title != name else name
 
 
 def make_combo(name: str, tip: str) -> QComboBox:

@@ -188,7 +188,9 @@ def _parts(image: OpenImage | None) -> list[Choice]:
     if image.is_large:
         return [("What you see", VIEW), ("Whole image", ALL)]
     if any(size > 1 for size in image.grid.stack_shape):
-        return [("This plane", PLANE), ("Whole stack", STACK), ("What you see", VIEW)]
+        moving = "T" in image.grid.axes
+        one, every = ("This frame", "All frames") if moving else ("This plane", "Whole stack")
+        return [(one, PLANE), (every, STACK), ("What you see", VIEW)]
     return [("Whole image", STACK), ("What you see", VIEW)]
 
 

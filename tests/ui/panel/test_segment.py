@@ -32,6 +32,16 @@ def test_a_plane_of_a_stack(window, stack):
     assert found == [False, False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("axis", "parts"), [("z", ("This plane", "Whole stack")), ("t", ("This frame", "All frames"))]
+)
+def test_the_parts_of_an_image_have_the_words_of_its_axis(window, stack, axis, parts):
+    window.add_image(stack, axis_labels=(axis, "y", "x"))
+    scope = window.panel.step1.scope
+    window.wait(lambda: scope.count() == 3)
+    assert tuple(scope.itemText(row) for row in range(2)) == parts
+
+
 def test_a_cell_has_one_number_in_all_planes_of_a_stack(window, stack):
     window.add_image(stack)
     window.panel.step1.scope.setCurrentIndex(1)
