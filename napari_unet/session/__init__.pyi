@@ -1,4 +1,4 @@
-from .batch import BatchSession
+from .batch import NO_IMAGES, BatchSession
 from .export import export_image
 from .image import OpenImage
 from .images import OpenImages
@@ -12,6 +12,7 @@ from .training_images import Teacher
 from .trial import Trial
 
 __all__ = [
+    "NO_IMAGES",
     "Activity",
     "Background",
     "BatchSession",

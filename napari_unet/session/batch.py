@@ -31,6 +31,7 @@ from napari_unet.worker import Job, Worker
 
 logger = logging.getLogger("napari_unet")
 
+NO_IMAGES = "There are no images yet: drop some on the list, or press Add files."
 _GRACE = 3.0  # s that a cancelled batch has to write its table
 _HAVE_LABELS = ("done", "kept")
 
@@ -69,10 +70,17 @@ class BatchSession:
         """How many images have labels."""
         return sum(outcome.status in _HAVE_LABELS for outcome in self.outcomes.values())
 
-    def add(self, paths: Iterable[Path]) -> None:
-        """Add image files and all images in folders; what is no image is said, the others are added."""
+    def add(self, paths: Iterable[Path], problems: Sequence[str] = ()) -> None:
+        """Add image files and all images in folders; what is no image is said, the others are added.
+
+        `problems` are known of images that have no path.
+        """
         named = [path.absolute() for path in paths]
-        self._background.do(lambda: _list_each(named), self._add, self._fail)
+
+        def add(listed: tuple[list[Path], list[str]]) -> None:
+            self._add(listed[0], [*problems, *listed[1]])
+
+        self._background.do(lambda: _list_each(named), add, self._fail)
 
     def remove(self, files: Iterable[Path]) -> None:
         """Take images off the list; the files stay where they are."""
@@ -89,7 +97,7 @@ class BatchSession:
         if not is_installed():
             self.refuse(MISSING)
         elif not self.outcomes:
-            self.refuse("There are no images yet: drop some on the list, or press Add files.")
+            self.refuse(NO_IMAGES)
         else:
             self.output = order.output
             self.outcomes = {file: Outcome(file) for file in self.outcomes}
@@ -133,17 +141,19 @@ class BatchSession:
         self._background.close()
         self.worker.stop(timeout=0)
 
-    def _add(self, listed: tuple[list[Path], list[str]]) -> None:
-        found, problems = listed
+    def _add(self, found: list[Path], problems: list[str]) -> None:
         if self.running:
             self.refuse("A batch is under way: wait for its end, or press Cancel, and add the images again.")
             return
+        known = all(file in self.outcomes for file in found)
         for file in found:
             self.outcomes.setdefault(file, Outcome(file))
         self.listed.emit()
         if problems:
             more = f" (and {len(problems) - 1} more like this)" if len(problems) > 1 else ""
             self.refuse(f"{problems[0]}{more}")
+        elif found and known:
+            self.say(f"{'They are' if len(found) > 1 else 'It is'} on the list already.")
         else:
             self.say("")
 

@@ -45,7 +45,7 @@ class FileList(QTreeWidget):
         header = self.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(_FILE, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((_STATUS, 76), (_CELLS, 56)):
+        for column, width in ((_STATUS, 96), (_CELLS, 56)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
             header.resizeSection(column, width)
         self._items: dict[Path, QTreeWidgetItem] = {}
@@ -134,7 +134,8 @@ def _make_item(outcome: Outcome) -> QTreeWidgetItem:
 
 
 def _show_outcome(item: QTreeWidgetItem, outcome: Outcome) -> None:
-    item.setText(_STATUS, f"{outcome.status}{', note' * bool(outcome.notes)}")
+    remark = ", no cells" if outcome.cells == 0 else ", note" if outcome.notes else ""
+    item.setText(_STATUS, f"{outcome.status}{remark}")
     item.setText(_CELLS, "" if outcome.cells is None else str(outcome.cells))
     item.setToolTip(_STATUS, outcome.error or outcome.notes or _EXPLAINED[outcome.status])
     item.setToolTip(_CELLS, f"Model: {outcome.model}" if outcome.model else "")

@@ -14,7 +14,7 @@ from napari_unet.core.base import InputError
 from napari_unet.io import LayerData
 from napari_unet.jobs import Outcome
 from napari_unet.models import AUTO, find_models
-from napari_unet.session import BatchSession
+from napari_unet.session import NO_IMAGES, BatchSession
 from napari_unet.ui import find_panel, join_panel
 from napari_unet.ui.batch.list import FileList
 from napari_unet.ui.batch.options import OptionsForm
@@ -67,14 +67,19 @@ class BatchView(QWidget):
         layers = image_layers(self.viewer)
         paths = {layer.name: _path_of(layer) for layer in layers}
         homeless = [name for name, path in paths.items() if path is None]
-        self.session.add(path for path in paths.values() if path is not None)
         if not layers:
             self.session.refuse("No image is open in napari: drop files on the list instead.")
-        elif homeless:
-            self.session.refuse(f"'{homeless[0]}' comes from no file: save it first, then add the file.")
+            return
+        self.session.add(
+            [path for path in paths.values() if path is not None],
+            [f"'{name}' comes from no file: save it first, then add the file." for name in homeless],
+        )
 
     def start(self) -> None:
         """Segment the images of the list."""
+        if not self.session.outcomes:
+            self.session.refuse(NO_IMAGES)
+            return
         try:
             order = self.options.read_order()
         except InputError as error:
@@ -182,8 +187,8 @@ class BatchView(QWidget):
             chosen = [self.session.outcomes[file] for file in self.files.selected]
             if len(chosen) == 1 and chosen[0].error:
                 self.session.refuse(chosen[0].error)
-            elif len(chosen) == 1 and chosen[0].notes:
-                self.session.say(f"{chosen[0].file.name}: {chosen[0].notes}")
+            elif len(chosen) == 1:
+                self.session.say(_describe(chosen[0]))
         self.refresh()
 
     def _greet(self) -> str:
@@ -217,9 +222,17 @@ class BatchView(QWidget):
         self.viewer.reset_view()
 
 
+def _describe(outcome: Outcome) -> str:
+    """Say what was found in an image."""
+    if outcome.cells is None:
+        return f"{outcome.file.name}: not segmented yet."
+    cells = f"{outcome.cells or 'no'} cell{'s' * (outcome.cells != 1)}."
+    return " ".join(filter(None, (f"{outcome.file.name}: {cells}", outcome.notes)))
+
+
 def _path_of(layer: Image) -> Path | None:
     """Return the file that an image comes from."""
-    path = layer.source.path
+    path = layer.source.path or layer.metadata.get(METADATA, {}).get("path")
     return Path(path) if path and Path(path).exists() else None
 
 

@@ -200,14 +200,19 @@ def test_closing_the_window_ends_all_processes(hands, viewer, plate):
 
 def test_what_is_missing_or_cannot_be_meant_is_a_sentence(hands, viewer, plate, tmp_path, monkeypatch):
     hands.press("start")
-    assert "Choose an output folder" in hands.said
+    assert "There are no images yet" in hands.said
     hands.press("add_open")
     assert "No image is open" in hands.said
     viewer.add_image(np.zeros((8, 9)), name="made up")
     viewer.open(plate / "b small.tif")
     hands.press("add_open")
-    assert "'made up' comes from no file" in hands.said
     hands.wait(lambda: [name for name, _, _ in hands.rows] == ["b small.tif"])
+    hands.wait(lambda: "'made up' comes from no file" in hands.said)
+    hands.click("b small.tif")
+    assert hands.said == "b small.tif: not segmented yet."
+    viewer.layers.remove("made up")
+    hands.press("add_open")
+    hands.wait(lambda: hands.said == "It is on the list already.")
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(plate / "c large.tif")], ""))
     hands.press("add_files")
     hands.wait(lambda: len(hands.rows) == 2)
