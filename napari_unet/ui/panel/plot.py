@@ -84,7 +84,8 @@ class LossPlot(QWidget):
         top = max(self._losses, default=1.0) or 1.0
         left = metrics.horizontalAdvance(_number(top)) + 2 * _MARGIN
         bottom = metrics.height() + _MARGIN
-        area = QRectF(left, _MARGIN, self.width() - left - _MARGIN, self.height() - bottom - _MARGIN)
+        head = metrics.height() + _MARGIN  # the figures stand above the curves
+        area = QRectF(left, head, self.width() - left - _MARGIN, self.height() - bottom - head)
         painter.setPen(QPen(_faded(ink, 90)))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         painter.drawLine(area.bottomLeft(), area.topLeft())
@@ -122,12 +123,12 @@ class LossPlot(QWidget):
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, "0")
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, "step")
         painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"{last:.0f}")
-        box = QRectF(area.left(), area.top(), area.width(), height)
+        box = QRectF(area.left(), 0, area.width(), height)
         painter.setPen(LINE)
-        painter.drawText(box, right, f"loss {_number(self._means[-1])}")
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft, f"loss {_number(self._means[-1])}")
         if self._scores:
             painter.setPen(SCORE)
-            painter.drawText(box.translated(0, height), right, f"score {self._scores[-1][1]:.2f}")
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight, f"score {self._scores[-1][1]:.2f}")
 
 
 def _curve(
