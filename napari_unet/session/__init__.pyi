@@ -2,14 +2,13 @@ from .batch import NO_IMAGES, BatchSession
 from .export import export_image
 from .image import OpenImage
 from .images import OpenImages
-from .judgement import explain_known, explain_verdict
 from .masks import name_masks
 from .pace import Pace
 from .runner import Activity, Background, Runner
 from .session import Session
 from .source import Source, read_plane
 from .training_images import Teacher
-from .trial import Trial
+from .trial import Trial, explain_known, explain_verdict
 
 __all__ = [
     "NO_IMAGES",

@@ -11,13 +11,13 @@ from napari_unet.worker import Job, Worker
 
 _PATIENCE = 60.0  # s, that a job has to make way in
 
-Done = Callable[[dict[str, Any]], object]
+Done = Callable[[Any], object]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Order:
     name: str
-    request: dict[str, str]
+    request: dict[str, Any]
     done: Done
 
 
@@ -34,7 +34,7 @@ class IdleWork:
         self._job: Job | None = None
         runner.changed.connect(self._go_on)
 
-    def do(self, name: str, done: Done, **request: str) -> None:
+    def do(self, name: str, done: Done, **request: Any) -> None:
         """Let the worker do the job `name` once there is nothing else to do, and call `done(result)`."""
         self.drop(name)
         self._orders[name] = _Order(name, request, done)
@@ -62,7 +62,7 @@ class IdleWork:
             self._job.cancel(_PATIENCE)
         self._job = None
 
-    def _end(self, order: _Order, result: dict[str, Any] | None = None) -> None:
+    def _end(self, order: _Order, result: Any = None) -> None:
         """Note that a job has come to its end, with a result or without."""
         gave_up = self._job is not None and result is None  # it failed: it would fail again
         self._begun = self._job = None

@@ -42,6 +42,7 @@ class OpenImage:
     could not be read. `scales` are those at which networks saw a plane, by model, channel and plane; `view`
     is what was segmented last, where that was no whole plane. `model` is the one that was taken for it,
     and `why`; `origin` is the name of the model that predicted the labels, or of the masks that they are.
+    `edits` counts what the user has done to the review since it was opened.
     """
 
     source: Source
@@ -69,6 +70,7 @@ class OpenImage:
     scales: dict[tuple[str, Channels, Index], float] = field(default_factory=dict)
     view: View | None = None
     origin: str = ""
+    edits: int = 0
 
     @property
     def key(self) -> str:
@@ -127,6 +129,7 @@ class OpenImage:
             return None
         edit = Edit.cut(_embed(box, where), labels=labels)
         edit.apply(self.review)
+        self.edits += 1
         self._submit(edit)
         return edit.box
 
@@ -135,6 +138,7 @@ class OpenImage:
         assert self.review is not None
         changed = change(self.review, where)
         if changed is not None:
+            self.edits += 1
             self._submit(Edit.cut(changed.box, marked=self.review.marked))
         return changed
 

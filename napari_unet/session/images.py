@@ -10,11 +10,13 @@ from typing import Any
 from psygnal import Signal
 
 from napari_unet.core.base import Box, Index, InputError, Labels
-from napari_unet.core.review import Patch, Place, Review, Tour, flip, mark, rank_places, toggle, unmark
+from napari_unet.core.review import Patch, Place, Review, Tour, flip, mark, rank_places, unmark
 from napari_unet.session.image import OpenImage, Where, open_image
 from napari_unet.session.runner import Run, Runner
 from napari_unet.session.source import Source
 from napari_unet.store import Project
+
+_LOOKING = "Looking for what may be wrong…"
 
 
 class OpenImages(Mapping[str, OpenImage]):
@@ -174,17 +176,17 @@ class OpenImages(Mapping[str, OpenImage]):
         return self._mark(key, unmark, box, "What you see is no longer marked.")
 
     def accept(self, key: str, patch: Patch, plane: Index) -> Patch | None:
-        """Note that cells, a patch of one plane, are right, or take that back where it was noted before.
+        """Note that cells, a patch of one plane, are right; return the pixels not noted before."""
+        return self._mark_cells(key, mark, patch, plane)
 
-        Returns the pixels that changed, of the whole review.
-        """
-        image = self.get(key)
-        placed = image.place(patch, plane) if image is not None else patch
-        return self._mark(key, toggle, placed, "")
+    def take_back(self, key: str, patch: Patch, plane: Index) -> Patch | None:
+        """Take back that cells, a patch of one plane, are right; return the pixels that were marked."""
+        return self._mark_cells(key, unmark, patch, plane)
 
     def flip(self, key: str, patch: Patch) -> None:
-        """Undo, or do again, what one of the three methods above returned."""
-        self._mark(key, flip, patch, "")
+        """Undo, or do again, what one of the four methods above returned."""
+        if self._mark(key, flip, patch, "") is not None and not self._runner.is_error:
+            self._runner.say("")  # what was said of it is no longer true
 
     def visit_next(self, key: str) -> None:
         """Go on to the next place of an image that is worth a look.
@@ -200,9 +202,12 @@ class OpenImages(Mapping[str, OpenImage]):
             return
         review, doubts = image.review, image.doubts
         self._to_rank.add(key)
+        self._runner.say(_LOOKING)
 
         def finish(places: list[Place]) -> None:
             self._to_rank.discard(key)
+            if self._runner.notice == _LOOKING:
+                self._runner.say("")
             if image.review is review:
                 image.tour = Tour(places)
                 self._advance(image)
@@ -287,6 +292,12 @@ class OpenImages(Mapping[str, OpenImage]):
     def _release(self, image: OpenImage) -> None:
         self._held.pop(image.key, None)
         image.writer.close()
+
+    def _mark_cells(
+        self, key: str, change: Callable[[Review, Patch], Patch | None], patch: Patch, plane: Index
+    ) -> Patch | None:
+        image = self.get(key)
+        return self._mark(key, change, image.place(patch, plane), "") if image is not None else None
 
     def _mark(
         self, key: str, change: Callable[[Review, Where], Patch | None], where: Where, said: str

@@ -15,11 +15,12 @@ from typing import Any
 from napari_unet.core.base import Index, Labels, PlaneBox
 from napari_unet.core.image import Channels
 from napari_unet.core.review import Review, restore_review
-from napari_unet.jobs import Choice, list_candidates
+from napari_unet.jobs import Choice
 from napari_unet.models import AUTO, DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.idle import IdleWork
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
+from napari_unet.session.knowledge import Knowledge
 from napari_unet.session.masks import Masks
 from napari_unet.session.pace import Pace
 from napari_unet.session.regions import Regions
@@ -60,7 +61,11 @@ class Session:
         self.trial: Trial | None = None
         self.doubted = False
         self.idle = IdleWork(worker, self.runner)
+        self.knowledge = Knowledge(
+            project, self.runner, self.images, self.idle, lambda: {entry.path.stem for entry in self.models}
+        )
         self._prepared: Path | None = None
+        self._learnt: dict[str, int] = {}  # edits by image that the model in use was kept after
         self.images.measured.connect(self._prepare)
         self.pace: Pace | None = None
         self.warm = False
@@ -93,6 +98,12 @@ class Session:
     def model_entry(self) -> ModelEntry | None:
         """The model that was chosen."""
         return next((entry for entry in self.models if entry.path == self.model), None)
+
+    @property
+    def has_learnt_all(self) -> bool:
+        """Whether the model in use was kept, and the user has corrected nothing since it began to learn."""
+        opened = self.images.items()
+        return bool(self._learnt) and all(image.edits == self._learnt.get(key, 0) for key, image in opened)
 
     def start(self) -> None:
         """Start the worker and load the model there, so that the first press of a button need not wait."""
@@ -141,7 +152,7 @@ class Session:
         """Use another model from now on."""
         if self.auto or path != self.model:
             self.auto = False
-            self.model = path
+            self.model, self._learnt = path, {}
             self._remember_model()
             self._warm_up()
             self.changed.emit()
@@ -201,6 +212,7 @@ class Session:
         self.idle.drop("examine")  # which writes its result into the model that will be a parent now
         run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
         image, opened = self.images[key], list(self.images.values())
+        edits = {each.key: each.edits for each in opened}
         if self.auto and image.model is not None:
             self.model = image.model
         model = self.model
@@ -228,7 +240,7 @@ class Session:
                 self.runner.end(run)
                 self.runner.refuse(f"{doubt} Or press Learn anyway.")
                 return
-            self.trial = Trial(key, channel, model, Path(result["output"]), result, left_out)
+            self.trial = Trial(key, channel, model, Path(result["output"]), result, left_out, edits=edits)
             self.pace = Pace.of(result, monotonic() - start) or self.pace
             if self.trial.accepted:
                 self._segment(run, image, channel, image.segmented_part())
@@ -279,7 +291,7 @@ class Session:
                 f"The new model could not be kept ({error.strerror}): make room on the drive, try again."
             )
             return
-        self.trial, self.model = None, path
+        self.trial, self.model, self._learnt = None, path, trial.edits
         self.refresh_models()
         self._remember_model()
         self._warm_up()
@@ -366,17 +378,14 @@ class Session:
         self, run: Run, image: OpenImage, channel: Channels, then: Callable[[Path], object]
     ) -> None:
         """Let all models look at an image and take the one that fits it best."""
-        models = list_candidates([self.project.models_folder])
 
         def order() -> Job:
-            indices = list(image.grid.indices())
-            pixels, axes = image.read_planes([indices[len(indices) // 2]])
-            look = {"channel": channel, "pixel_size": image.pixel_size}
-            return self.worker.submit("choose", image=pixels, axes=axes, models=models, **look)
+            return self.worker.submit("choose", **self.knowledge.order(image, channel))
 
         def done(choice: Choice) -> None:
             image.model = self.model = choice.model
             image.why = choice.explain()
+            self.knowledge.note(image, choice)
             then(choice.model)
 
         self.runner.submit(run, order, done)

@@ -1,4 +1,4 @@
-"""A fine-tuned model between its proof and the user's decision."""
+"""A fine-tuned model between its proof and the user's decision, and every sentence about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from napari_unet.core.image import Channels
 from napari_unet.core.learning import Verdict
 from napari_unet.core.review import Review, restore_review
 from napari_unet.io import atomic
-from napari_unet.session.judgement import explain_known, explain_verdict
+
+_PARTS = {0.5: "half", 0.25: "a quarter"}
+_LEAST_LOSS = 0.005
+_ADVICE = {
+    Verdict.AS_GOOD: "It is no better than the old one.",
+    Verdict.WORSE: "The old one stays in use. Correct more cells and try again.",
+}
 
 
 @dataclass(slots=True)
@@ -24,7 +30,7 @@ class Trial:
 
     `result` is what the fine_tune job returned, `left_out` says which corrected images it did not get.
     `before` and `start` are the review of image `key` before the model was used there and right after; None
-    as long as it was not.
+    as long as it was not. `edits` says of each open image how far the user was when the learning began.
     """
 
     key: str
@@ -35,6 +41,7 @@ class Trial:
     left_out: list[str] = field(default_factory=list)
     before: Review | None = None
     start: Review | None = None
+    edits: dict[str, int] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -92,3 +99,44 @@ def new_run_folder(runs: Path) -> Path:
     folder = runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     return folder
+
+
+def explain_verdict(verdict: Verdict, before: Scores | None, after: Scores | None, share: float = 1.0) -> str:
+    """Say how a new model does on held-out corrections, with a ``share`` of what it has learnt."""
+    if verdict is Verdict.UNCHANGED:
+        return (
+            "Nothing changed: the new model draws the same cells as the old one. Correct more cells, or "
+            "choose a longer effort."
+        )
+    if before is None or after is None:
+        return (
+            "There are too few corrections to measure whether the new model is better: compare the two and "
+            "decide yourself, or correct more cells."
+        )
+    subject = f"With {_PARTS[share]} of what it learnt, the new model" if share in _PARTS else "The new model"
+    all_cells = f"{after.objects} cell{'s' * (after.objects != 1)}"
+    found = f"{subject} finds {after.matched} of {all_cells} that it was not shown"
+    same = after.matched == before.matched
+    found += ", as many as the old one." if same else f"; the old one found {before.matched}."
+    reason = _explain_rest(verdict, before, after)
+    return " ".join(filter(None, (found, reason, _ADVICE.get(verdict, ""))))
+
+
+def _explain_rest(verdict: Verdict, before: Scores, after: Scores) -> str:
+    """Say what made a model better or worse where the number of cells found does not."""
+    sign = {Verdict.BETTER: 1, Verdict.WORSE: -1}.get(verdict, 0)
+    if sign == 0 or sign * (after.matched - before.matched) > 0:
+        return ""
+    if sign * (before.false - after.false) > 0:
+        wrong = f"{after.false} false cell{'s' * (after.false != 1)}"
+        return f"It draws {wrong}; the old one drew {before.false}."
+    return f"Its outlines are {'better' if sign > 0 else 'worse'}."
+
+
+def explain_known(before: float | None, after: float | None) -> str:
+    """Say what a new model lost on scenes that the old one knows; nothing where that was not measured."""
+    if before is None or after is None:
+        return ""
+    figures = f"On test images that the old model knows: AP {before:.2f} → {after:.2f}."
+    lost = before - after > _LEAST_LOSS
+    return f"{figures} The old model stays in your list." if lost else figures

@@ -218,7 +218,7 @@ def repair_by_keys(hands: CountingHands, layer, scene: Scene) -> None:
         for number, (kind, points) in enumerate(errors):
             hands.about = kind
             if number == 0:
-                hands.press(tool)
+                hands.take_up(tool)
             for point in points:
                 hands.press_over(layer, point, tool)
 
@@ -245,7 +245,7 @@ def repair_by_tools(hands: CountingHands, layer, scene: Scene) -> None:
 
 def _do(hands, scene: Scene, kind: str, key: Qt.Key, stroke: Callable, layer) -> None:
     hands.about = kind
-    hands.press(key)
+    hands.take_up(key)
     for error in scene.errors[kind]:
         hands.drag(layer, stroke(error))
 
@@ -433,7 +433,7 @@ def mend_by_tools(hands: CountingHands, layer, errors: Errors) -> None:
         for number, (kind, true, predicted) in enumerate(errors):
             hands.about = kind
             if number == 0:
-                hands.press(tool)
+                hands.take_up(tool)
             for stroke in strokes(true, predicted):
                 hands.drag(layer, stroke)
 
@@ -464,7 +464,7 @@ def mend_by_keys(hands: CountingHands, layer, errors: Errors) -> None:
             if len(true) > 2 or not mask.any():
                 continue
             if tool is not armed:
-                hands.press(tool)
+                hands.take_up(tool)
                 armed = tool
             before, wrong = layer.data.copy(), len(Errors.find(layer.data, truth))
             hands.press_over(layer, middle(mask), tool)

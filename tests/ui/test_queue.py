@@ -49,15 +49,22 @@ def looks_at(window, point):
 def test_the_key_leads_from_place_to_place_and_says_why(opened):
     assert opened.panel.step2.next_to_fix.property("next")
     go_on(opened)
-    assert hint(opened) == "The network is unsure of this cell.\n2 others are worth a look."
+    assert (
+        hint(opened)
+        == "The network is unsure of this cell: R if it is right, D deletes it.\n2 others are worth a look."
+    )
     opened.wait(lambda: looks_at(opened, UNSURE))
     assert opened.labels.selected_label == opened.labels.data[UNSURE]
     go_on(opened)
-    assert hint(opened) == "May be one cell with its neighbour.\n1 other is worth a look."
+    assert hint(opened) == (
+        "May be one cell with its neighbour: R if it is right, J joins them.\n1 other is worth a look."
+    )
     opened.wait(lambda: looks_at(opened, SEAM))
     assert opened.labels.selected_label == opened.labels.data[SEAM]
     go_on(opened)
-    assert hint(opened) == "A cell may be missing here.\nNo other is worth a look."
+    assert hint(opened) == (
+        "A cell may be missing here: R if there is none, N draws it.\nNo other is worth a look."
+    )
     opened.wait(lambda: looks_at(opened, MISSED))
     assert opened.labels.selected_label == opened.labels.data.max() + 1
     go_on(opened)
@@ -74,19 +81,48 @@ def test_the_key_leads_from_place_to_place_and_says_why(opened):
     )
 
 
+def test_the_place_is_outlined_whether_or_not_a_fix_is_suggested(opened):
+    for outline in ((20, 39, 60, 79), (20, 39, 100, 119)):
+        go_on(opened)
+        marked = opened.panel.canvas.walk.outline.layer
+        rows, columns = np.nonzero(np.asarray(marked.data))
+        assert (rows.min(), rows.max(), columns.min(), columns.max()) == outline
+        assert not marked.data[30, (outline[2] + outline[3]) // 2], "it hides no cell"
+    go_on(opened)
+    assert np.asarray(opened.panel.canvas.walk.outline.layer.data)[80:100, 80:100].any(), (
+        "where one may be missing"
+    )
+    assert opened.viewer.layers.selection.active is opened.labels
+
+
+def test_the_keys_that_answer_say_so_where_there_is_nothing_to_answer(opened):
+    words, before = opened.panel.step2.hint.text, opened.labels.data.copy()
+    opened.hands.take_up(Qt.Key.Key_T)
+    assert words() == "No place is shown: press Next to fix (Shift-N) first."
+    go_on(opened)
+    opened.hands.take_up(Qt.Key.Key_T)
+    assert words() == "Nothing is suggested here: mend the cell, or press R if it is right."
+    np.testing.assert_array_equal(opened.labels.data, before)
+    opened.hands.take_up(Qt.Key.Key_R)
+    opened.wait(lambda: "neighbour" in hint(opened))
+    assert opened.review.marked[UNSURE]
+
+
 def test_what_was_fixed_or_accepted_does_not_come_again(opened):
     go_on(opened)
-    opened.hands.press(Qt.Key.Key_A)
+    opened.hands.take_up(Qt.Key.Key_A)
     opened.hands.drag(opened.labels, [UNSURE])
     opened.wait(lambda: hint(opened) == "Done. 2 others are worth a look.")
     assert opened.panel.step2.next_to_fix.property("next")
     go_on(opened)
     assert opened.panel.step2.tools["accept"].isChecked(), "the tool stays in the hand"
-    opened.hands.press(Qt.Key.Key_D)
+    opened.hands.take_up(Qt.Key.Key_D)
     opened.hands.drag(opened.labels, [SEAM])
     go_on(opened)  # before anybody has noticed the stroke
-    assert hint(opened) == "A cell may be missing here.\nNo other is worth a look."
-    opened.hands.press(Qt.Key.Key_N)
+    assert hint(opened) == (
+        "A cell may be missing here: R if there is none, N draws it.\nNo other is worth a look."
+    )
+    opened.hands.take_up(Qt.Key.Key_N)
     opened.hands.drag(opened.labels, [(82, 82), (82, 98), (98, 98), (98, 82)])
     assert opened.labels.data[MISSED] > 0
     go_on(opened)
@@ -104,7 +140,7 @@ def test_what_was_fixed_or_accepted_does_not_come_again(opened):
 
 def test_what_was_accepted_is_back_when_that_is_undone(opened):
     go_on(opened)
-    opened.hands.press(Qt.Key.Key_A)
+    opened.hands.take_up(Qt.Key.Key_A)
     opened.hands.drag(opened.labels, [UNSURE])
     opened.wait(lambda: "Done" in hint(opened))
     QTest.keyClick(opened.hands.canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
@@ -158,7 +194,7 @@ def test_in_a_stack_it_shows_the_plane_and_leaves_the_channel(doubtful, cells):
 
 def test_another_prediction_brings_its_own_doubts_and_other_ids_do_not_confuse_it(opened, cells):
     go_on(opened)
-    opened.hands.press(Qt.Key.Key_D)
+    opened.hands.take_up(Qt.Key.Key_D)
     opened.hands.drag(opened.labels, [(150, 110)])
     opened.use_model("nuclei")
     opened.segment()
@@ -187,5 +223,7 @@ def test_labels_that_are_back_from_the_disk_are_ordered_by_size_and_form(doubtfu
     doubtful.wait(lambda: doubtful.labels is not None)
     doubtful.settle()
     go_on(doubtful)
-    assert hint(doubtful) == "Much smaller than the others.\nNo other is worth a look."
+    assert hint(doubtful) == (
+        "Much smaller than the others: R if it is right, D deletes it, J joins it.\nNo other is worth a look."
+    )
     assert doubtful.labels.selected_label == doubtful.labels.data[30, 70]

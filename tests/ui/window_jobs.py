@@ -17,6 +17,7 @@ from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.suggestions import Suggestion
 from napari_unet.jobs.choose_model import Choice
 
+BLIND = ("blind", "nobody")  # models that find no cells
 COUNTS = {"dice": 0.8, "objects": 9, "matched": 6, "false": 1, "split": 0}
 SCORES = {"ap": {"0.50": 0.5, "0.90": 0.1}, "mean_iou": 0.5, "missed": 3, "merged": 2, **COUNTS}
 BETTER = {"ap": {"0.50": 0.9, "0.90": 0.4}, "mean_iou": 0.8, "missed": 0, "merged": 0, **COUNTS}
@@ -74,8 +75,12 @@ def segment(request, report, cancelled):
             image = image.max(axes.index(axis))
     report(Progress(0.5, "Segmenting"))
     planes = image.reshape(-1, *image.shape[-2:])
-    labels = np.stack([label(plane > 100) for plane in planes]).reshape(image.shape).astype(np.int32)
-    if model not in ("nuclei", "worse"):  # a fine-tuned model finds a cell more, in the corner
+    labels = (
+        np.stack([label(plane > (255 if model in BLIND else 100)) for plane in planes])
+        .reshape(image.shape)
+        .astype(np.int32)
+    )
+    if model not in ("nuclei", "worse", *BLIND):  # a fine-tuned model finds a cell more, in the corner
         labels[..., :4, :4] = labels.max() + 1
     views = request["views"]
     notes = [f"Looked {views} times."] if views > 1 else []
@@ -126,9 +131,13 @@ VERDICTS = {
 
 
 def choose(request, report, cancelled):
-    """Take the model called anything, or else the one called nuclei."""
+    """Take the model called anything, or else the one called nuclei; none fits beside one called nobody."""
     models = sorted(request["models"], key=lambda path: (path.stem != "anything", path.stem != "nuclei"))
-    return Choice(models[0], tuple((path.stem, 1 - 0.1 * at) for at, path in enumerate(models)))
+    strange = "nobody" in {path.stem for path in models}
+    fits = {path.stem: 0.1 if strange else 1 - 0.1 * at for at, path in enumerate(models)}
+    if "blind" in fits:
+        fits["blind"] = 0.0
+    return Choice(models[0], tuple(fits.items()))
 
 
 def examine(request, report, cancelled):

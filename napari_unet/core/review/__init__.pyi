@@ -5,7 +5,7 @@ from .grow import grow_at
 from .merge import cut_review, find_reaching, frame, insert_cells, merge_labels, merge_view, restore_review
 from .queue import Place, Reason, Tour, merge_doubts, rank_places
 from .rebasing import rebase
-from .review import CRUMB, Patch, Review, ReviewCounts, changed_box, flip, ignore_crumbs, mark, toggle, unmark
+from .review import CRUMB, Patch, Review, ReviewCounts, changed_box, flip, ignore_crumbs, mark, unmark
 from .suggestions import Fix, Suggestion, suggest
 
 __all__ = [
@@ -41,6 +41,5 @@ __all__ = [
     "restore_review",
     "suggest",
     "surround",
-    "toggle",
     "unmark",
 ]

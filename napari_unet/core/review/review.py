@@ -29,7 +29,7 @@ class ReviewCounts:
 
     `changed_cells` counts ids that gained or lost a pixel, deleted ones included; `reviewed_cells` counts
     cells most of whose pixels are reviewed; `accepted_cells` those not changed most of whose pixels are
-    marked; `cells` counts the cells there are now.
+    marked; `cells` counts the cells there are now, `predicted_cells` those that the network made.
     """
 
     changed_cells: int
@@ -38,6 +38,7 @@ class ReviewCounts:
     cells: int
     reviewed_cells: int
     accepted_cells: int
+    predicted_cells: int
 
     @property
     def reviewed_fraction(self) -> float:
@@ -111,6 +112,7 @@ class Review:
             cells=ids.size,
             reviewed_cells=find_mostly(reviewed).size,
             accepted_cells=np.setdiff1d(find_mostly(self.marked), touched).size,
+            predicted_cells=measure_cells(self.prediction)[0].size,
         )
 
 
@@ -141,12 +143,6 @@ def unmark(review: Review, where: Box | Mask | Patch) -> Patch | None:
     Changed pixels stay reviewed: the user's labels say so.
     """
     return _set_marked(review, where, value=False)
-
-
-def toggle(review: Review, patch: Patch) -> Patch | None:
-    """Mark the pixels of a patch, or unmark them where most are marked; return those that changed, if any."""
-    marked = np.count_nonzero(review.marked[slices(patch.box)] & patch.pixels)
-    return _set_marked(review, patch, value=bool(2 * marked <= np.count_nonzero(patch.pixels)))
 
 
 def flip(review: Review, patch: Patch) -> Patch:

@@ -8,16 +8,20 @@ from typing import Any
 from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 from qtpy.QtWidgets import QWidget
+from superqt.utils import QSignalDebouncer
 
 from napari_unet.core.base import Box, InputError
 from napari_unet.core.review import Patch
 from napari_unet.session import OpenImage, Session
 from napari_unet.ui.canvas import layers as shown
 from napari_unet.ui.canvas.edit_watch import EditWatch
+from napari_unet.ui.canvas.gallery import show_alone
 from napari_unet.ui.canvas.overlay import ReviewedOverlay
 from napari_unet.ui.canvas.toolbox import ToolBox
 from napari_unet.ui.canvas.walk import Walk
 from napari_unet.ui.common import paint_later
+
+_PAUSE = 200  # ms, in which a view that moves is looked at once
 
 
 class Canvas:
@@ -39,6 +43,9 @@ class Canvas:
         self.tools = ToolBox(viewer, self.watch, session.images)
         self.walk = Walk(viewer, session.images, self.watch, self.tools, lambda: self.image)
         self._chosen: Image | None = None
+        self._pause = QSignalDebouncer(parent=panel)
+        self._pause.setTimeout(_PAUSE)
+        self._pause.triggered.connect(self.changed.emit)
         images = session.images
         images.labels_replaced.connect(self._show_labels)
         images.put_away.connect(self._hide_labels)
@@ -51,6 +58,8 @@ class Canvas:
         events.removed.connect(self._on_removed)
         events.reordered.connect(self._follow_list)
         viewer.layers.selection.events.active.connect(self._follow_selection)
+        for moved in (viewer.scene.camera.events, viewer.dims.events):
+            moved.connect(self._on_moved)
 
     @property
     def layer(self) -> Image | None:
@@ -67,14 +76,25 @@ class Canvas:
         """The layer with the labels of that image."""
         return self.watch.find(self.image.key) if self.image is not None else None
 
+    @property
+    def sees_place(self) -> bool:
+        """Whether the view shows the place that is looked at; true where there is none."""
+        image, layer = self.image, self.labels
+        if image is None or layer is None or image.open_place is None:
+            return True
+        return shown.is_in_view(self.viewer, layer, image.grid, image.open_place)
+
     def list_images(self) -> list[Image]:
         """Return the image layers, the topmost last."""
         return shown.image_layers(self.viewer)
 
     def choose(self, layer: Image | None) -> None:
         """Be about another image from now on, and open it."""
+        if layer is not self._chosen and self.session.run is None:
+            self.session.runner.say("")  # what was said is about another image
         self._chosen = layer
         if layer is not None:
+            show_alone(self.viewer, layer, self._find_labels)
             self.session.images.open(shown.source_of(layer), self.opened.emit)
         self.changed.emit()
 
@@ -124,10 +144,16 @@ class Canvas:
         events.removed.disconnect(self._on_removed)
         events.reordered.disconnect(self._follow_list)
         self.viewer.layers.selection.events.active.disconnect(self._follow_selection)
+        for moved in (self.viewer.scene.camera.events, self.viewer.dims.events):
+            moved.disconnect(self._on_moved)
         for layer in self.list_images():
             layer.events.name.disconnect(self._follow_list)
         self.tools.stop()
         self.watch.stop()
+
+    def _find_labels(self, layer: Image) -> Labels | None:
+        image = self.session.images.find(shown.source_of(layer))
+        return self.watch.find(image.key) if image is not None else None
 
     def _follow_list(self, _event: object = None) -> None:
         layers = self.list_images()
@@ -140,6 +166,10 @@ class Canvas:
         if isinstance(event.value, Image):
             event.value.events.name.connect(self._follow_list)
             self.choose(event.value)
+
+    def _on_moved(self, _event: Any) -> None:
+        if self.image is not None and self.image.tour is not None:
+            self._pause.throttle()
 
     def _on_removing(self, event: Any) -> None:
         layer = self.viewer.layers[event.index]

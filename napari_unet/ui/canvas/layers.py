@@ -159,6 +159,15 @@ def view_of(viewer: Any, layer: Layer, grid: PlaneGrid) -> Box:
     return box
 
 
+def is_in_view(viewer: Any, layer: Layer, grid: PlaneGrid, place: Place) -> bool:
+    """Return whether the canvas shows the middle of a place of an image."""
+    box = visible_box(viewer, layer, grid)
+    if box is None or tuple(start for start, _ in box[:-2]) != place.plane:
+        return False
+    middle = [(start + stop) / 2 for start, stop in place.box]
+    return all(start <= at <= stop for at, (start, stop) in zip(middle, box[-2:], strict=True))
+
+
 def plane_of(layer: Labels, grid: PlaneGrid, plane: Index) -> tuple[int, ...]:
     """Return the index, along all axes but rows and columns, of a plane in the data of a labels layer."""
     steps = iter(plane)

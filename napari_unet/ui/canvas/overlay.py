@@ -1,4 +1,4 @@
-"""What is shown over an image: a tint where its labels were reviewed, outlines of a suggestion."""
+"""What is shown over an image: a tint where its labels were reviewed, outlines at a doubtful place."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_unet.core.base import Box, slices
 from napari_unet.core.cells import depth_in_pixels
-from napari_unet.core.review import Fix, Suggestion
+from napari_unet.core.review import Fix, Place
 from napari_unet.session import OpenImage
 from napari_unet.ui.canvas.layers import METADATA, key_of, labels_in, place_over, spread_shape
 
 NAME = "reviewed"
 TINT = "#56B4E9"
-OUTLINES: dict[int | None, str] = {None: "transparent", 0: "transparent", 1: "#F0E442", 2: "#D55E00"}
-"""Colours of new cells, 1, and of those that are to go, 2."""
+OUTLINES: dict[int | None, str] = {
+    **{None: "transparent", 0: "transparent"},
+    **{1: "#F0E442", 2: "#D55E00", 3: "#FFFFFF"},
+}
+"""Colours of new cells, 1, of those that are to go, 2, and of what is only to be looked at, 3."""
 
 _THIN = 60  # sides of a place by the width of its outlines
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -69,12 +72,12 @@ class ReviewedOverlay:
         layer.refresh()
 
 
-class SuggestionOverlay:
-    """At most one layer, above all others: it outlines the cells of a suggestion, or those to go."""
+class PlaceOverlay:
+    """At most one layer, above all others: it outlines what is suggested in a place, or the cell there."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
-        self._shown: Suggestion | None = None
+        self._shown: Place | None = None
         self._at: tuple[Any, ...] = ()
 
     @property
@@ -86,17 +89,17 @@ class SuggestionOverlay:
         """Whether there is a layer, made for the one with these labels."""
         return self.layer is not None and key_of(self.layer, "suggestion") == str(layer.unique_id)
 
-    def show(self, over: Labels, index: tuple[int, ...], suggestion: Suggestion) -> None:
-        """Outline a suggestion for the plane `index` of a layer with labels."""
+    def show(self, over: Labels, index: tuple[int, ...], place: Place) -> None:
+        """Outline a place of the plane `index` of a layer with labels."""
         if not self.is_over(over):
             self.remove()
             self._add(over)
         layer = self.layer
         assert layer is not None
-        if suggestion is not self._shown:
+        if place is not self._shown:
             self._clear(layer)
-            self._shown, self._at = suggestion, (*index, *slices(suggestion.box))
-            layer.data[self._at] = _draw_outlines(suggestion)
+            self._shown, self._at = place, (*index, *slices(place.box))
+            layer.data[self._at] = _draw_outlines(place, np.asarray(over.data)[self._at])
             layer.visible = True
             layer.refresh()
 
@@ -133,10 +136,23 @@ class SuggestionOverlay:
         self._viewer.layers.selection.active = active
 
 
-def _draw_outlines(suggestion: Suggestion) -> np.ndarray:
-    """Return the outlines of the new cells as 1, of cells that only go as 2; as thick as cells are large."""
-    goes = suggestion.fix is Fix.DELETE
-    cells = suggestion.before if goes else suggestion.after
-    depth = depth_in_pixels(cells)
-    side = min(stop - start for start, stop in suggestion.box)
-    return np.where((depth > 0) & (depth <= max(1, side // _THIN)), 2 if goes else 1, 0).astype(np.uint8)
+def _draw_outlines(place: Place, labels: np.ndarray) -> np.ndarray:
+    """Return the outlines of new cells as 1, of cells that only go as 2, of others as 3, as thick as they are
+    large; `labels` are those in the box of the place. Where a cell may be missing a circle is drawn.
+    """
+    fix, colour = place.suggestion, 3
+    if fix is not None:
+        colour = 2 if fix.fix is Fix.DELETE else 1
+        cells = fix.before if colour == 2 else fix.after
+    elif place.label:
+        cells = np.where(labels == place.label, labels, 0)
+    else:
+        cells = _fill_ellipse(labels.shape)
+    depth = depth_in_pixels(np.pad(cells, 1))[1:-1, 1:-1]  # the box may end where the cell does
+    thick = max(1, min(labels.shape) // _THIN)
+    return np.where((depth > 0) & (depth <= thick), colour, 0).astype(np.uint8)
+
+
+def _fill_ellipse(shape: tuple[int, ...]) -> np.ndarray:
+    sides = [np.linspace(-1, 1, side) for side in shape]
+    return (np.hypot(*np.meshgrid(*sides, indexing="ij")) <= 1).astype(np.int32)

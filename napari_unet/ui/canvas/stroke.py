@@ -21,12 +21,14 @@ _CLOSED = 0.25
 class Stroke:
     """A stroke of the mouse: its points as (row, column) of the plane and as (x, y) of the canvas.
 
-    `by_key` says that it is one point, where the pointer was when a key was pressed.
+    `by_key` says that it is one point, where the pointer was when a key was pressed, `with_shift` that Shift
+    was held down.
     """
 
     points: list[tuple[float, float]] = field(default_factory=list)
     places: list[tuple[float, float]] = field(default_factory=list)
     by_key: bool = False
+    with_shift: bool = False
 
     @property
     def is_click(self) -> bool:

@@ -29,7 +29,8 @@ _OTHER_TOOL = (KeyCode.Digit6, KeyCode.KeyZ)  # napari's pan and zoom, the mode 
 class ToolBox:
     """Arms one tool at a time on the labels layer of one image, and applies it to the plane that is shown.
 
-    The key of the armed tool, pressed again, is a click where the pointer is: no tool is put away by its key.
+    The key of a tool arms it, and is a click where the pointer is: at once over a cell, but for those that
+    draw, and anywhere once the tool is armed. No tool is put away by its key.
     What a tool does is one step of `history`. `image` is the one to work on. `changed(name, hint)` is
     emitted with the armed tool's name, empty for none, and what to say about it.
     """
@@ -59,6 +60,13 @@ class ToolBox:
         layer = self._watch.find(self.image.key) if self.image is not None else None
         if layer is not None and not again:
             self._arm(wanted, layer)
+
+    def press(self, name: str) -> None:
+        """Arm a tool by its key; where the pointer is over a cell, do what a click would do as well."""
+        if self.armed is None or self.armed.name != name:
+            self.toggle(name)
+        if self._layer is not None and self.armed is not None and self.armed.acts_at_once:
+            self._apply_at_pointer(self._layer, on_cell=True)
 
     def disarm(self) -> None:
         """Let the mouse move the view again."""
@@ -93,14 +101,15 @@ class ToolBox:
             layer.bind_key(key, lambda _: self.disarm(), overwrite=True)
         layer.bind_key(KeyCode.Space, self._pan, overwrite=True)
         layer.bind_key(
-            tool.key, self._apply_at_pointer, overwrite=True
+            tool.key, lambda layer: self._apply_at_pointer(layer), overwrite=True
         )  # napari ignores repeats of keys held
         self._bound = (KeyCode.Escape, KeyCode.Space, *_OTHER_TOOL, tool.key)
         self._numbered = None
         self._layer, self.armed, self._first, self._panning = layer, tool, [], False
-        self._say(tool.hint)
+        self.say(tool.hint)
 
-    def _say(self, hint: str) -> None:
+    def say(self, hint: str) -> None:
+        """Show what to do, or what came of it, in place of the armed tool's hint."""
         self.changed.emit(self.armed.name if self.armed else "", hint)
 
     def _pan(self, layer: Labels) -> Iterator[None]:
@@ -130,7 +139,8 @@ class ToolBox:
         if tool is EXTEND:
             yield from self._extend_or_shave(layer, index, event)
             return
-        stroke, preview = Stroke(), StrokePreview.over(event)
+        stroke = Stroke(with_shift="Shift" in event.modifiers)
+        preview = StrokePreview.over(event)
         while True:
             stroke.points.append(_point(layer, event.position))
             stroke.places.append(tuple(event.pos))
@@ -146,22 +156,28 @@ class ToolBox:
         dims = self._viewer.dims
         if sorted(dims.displayed) == list(range(dims.ndim))[-2:]:
             return True
-        self._say("Show rows and columns, in 2D, to see which pixels are meant.")
+        self.say("Show rows and columns, in 2D, to see which pixels are meant.")
         return False
 
-    def _apply_at_pointer(self, layer: Labels) -> None:
-        """Do what a click where the pointer is would do."""
+    def _apply_at_pointer(self, layer: Labels, *, on_cell: bool = False) -> None:
+        """Do what a click where the pointer is would do, if wanted only where there is a cell."""
         tool = self.armed
         if tool is None or not layer.visible or QApplication.mouseButtons() != Qt.MouseButton.NoButton:
             return
         position = find_pointer(self._viewer)
+        if on_cell and (position is None or not self._is_cell_at(layer, position)):
+            return
         if tool is EXTEND:
-            self._say(tool.hint)
+            self.say(tool.hint)
         elif position is None:
-            self._say(f"Move the pointer over a cell, then press {tool.key}.")
+            self.say(f"Move the pointer over a cell, then press {tool.key}.")
         elif self._shows_plane():
             stroke = Stroke([_point(layer, position)], by_key=True)
             self._apply(tool, layer, _leading(layer, position), stroke)
+
+    def _is_cell_at(self, layer: Labels, position: Sequence[float]) -> bool:
+        plane = np.asarray(layer.data)[_leading(layer, position)]
+        return self._shows_plane() and bool(cells_under(plane, [_point(layer, position)]))
 
     def _apply(self, tool: Tool, layer: Labels, index: tuple[int, ...], stroke: Stroke) -> None:
         plane = np.asarray(layer.data)[index]
@@ -174,7 +190,7 @@ class ToolBox:
         elif tool.edit is not None:
             change = tool.edit(plane, stroke, self._free_ids(layer))
             miss = (stroke.is_click and tool.miss_at) or tool.miss
-            self._say(tool.hint if change else miss)
+            self.say(tool.hint if change else miss)
             _write(layer, index, change)
 
     def take(self, layer: Labels, index: tuple[int, ...], suggestion: Suggestion) -> None:
@@ -196,7 +212,7 @@ class ToolBox:
         change = edits.merge(plane, pair) if clicked else None
         _write(layer, index, change)
         self._first = [] if change else clicked
-        self._say("Now click the piece that belongs to it." if self._first else MERGE.hint)
+        self.say("Now click the piece that belongs to it." if self._first else MERGE.hint)
 
     def _grow(self, layer: Labels, index: tuple[int, ...], plane: Plane, point: tuple[float, float]) -> None:
         """Draw the cell that the image shows at a point, or draw that which is there anew."""
@@ -213,29 +229,32 @@ class ToolBox:
                 self._free_ids(layer),
             )
         except InputError as error:
-            self._say(str(error))
+            self.say(str(error))
             return
         if change is None:
             seen = "The image shows no other outline here" if known else "No cell stands out here"
-            self._say(f"{seen}: draw around it with the button held down.")
+            self.say(f"{seen}: draw around it with the button held down.")
         else:
-            self._say(DRAW.hint)
+            self.say(DRAW.hint)
         _write(layer, index, change)
 
     def _accept(self, layer: Labels, plane: Plane, stroke: Stroke) -> None:
         image = self.image
         patch = edits.surround(plane, cells_under(plane, stroke.points))
         if patch is None or image is None or image.review is None:
-            self._say(ACCEPT.miss)
+            self.say(ACCEPT.miss)
             return
-        flipped = self._images.accept(image.key, patch, shown_plane(self._viewer, layer, image.grid))
-        if flipped is not None:
-            self.history.note(layer, flipped)
-            marked = image.review.marked[slices(flipped.box)][flipped.pixels].all()
-            self._say("Accepted; click again to take that back." if marked else "No longer accepted.")
+        change = self._images.take_back if stroke.with_shift else self._images.accept
+        flipped = change(image.key, patch, shown_plane(self._viewer, layer, image.grid))
+        self.history.note(layer, flipped)
+        if stroke.with_shift:
+            self.say("No longer accepted." if flipped is not None else "It was not accepted.")
+        else:
+            self.say("Accepted. Shift-click takes that back." if flipped is not None else "Already accepted.")
 
     def _flip(self, layer: Labels, patch: Patch) -> None:
         self._images.flip(key_of(layer, "image") or "", patch)
+        self.say(self.armed.hint if self.armed else "")
 
     def _extend_or_shave(self, layer: Labels, index: tuple[int, ...], event: Any) -> Iterator[None]:
         plane, radius = np.asarray(layer.data)[index], layer.brush_size / 2

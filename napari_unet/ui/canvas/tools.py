@@ -16,7 +16,8 @@ Edit = Callable[[Plane, Stroke, Iterator[int]], Change | None]
 class Tool:
     """A tool: what its button says, its key, what to do with it, and what to say where that did nothing.
 
-    `miss` is about a stroke, and about a click where `miss_at` is empty.
+    `miss` is about a stroke, and about a click where `miss_at` is empty. `acts_at_once` says whether the key
+    that takes it up is a click as well.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Tool:
     edit: Edit | None = None
     miss: str = "There is no cell."
     miss_at: str = ""
+    acts_at_once: bool = True
 
 
 def _split(plane: Plane, stroke: Stroke, ids: Iterator[int]) -> Change | None:
@@ -59,7 +61,7 @@ SPLIT = Tool(
     "split",
     "Split",
     "S",
-    "Draw a line across a cell; click it or press S again: cut at its neck.",
+    "Press S over a cell, or click it, to cut at its neck; or draw a line across.",
     _split,
     "Not divided: draw the line from background to background.",
     "There is no neck to cut: draw a line across a cell.",
@@ -68,7 +70,7 @@ MERGE = Tool(
     "merge",
     "Merge",
     "J",
-    "Draw a line over the pieces, or press J again over one to join it.",
+    "Press J over a piece to join it, or draw a line over the pieces.",
     _merge,
     "Draw the line over two cells at least.",
     "There is no cell with a neighbour that touches it: draw a line over the pieces.",
@@ -77,7 +79,7 @@ DELETE = Tool(
     "delete",
     "Delete",
     "D",
-    "Click a cell or press D again over it; or draw over or around several.",
+    "Press D over a cell, or click it; or draw over or around several.",
     _delete,
 )
 DRAW = Tool(
@@ -87,13 +89,20 @@ DRAW = Tool(
     "Click a missed or wrong cell, press N again over it, or draw around it.",
     _draw,
     "Draw around it with the button held down; other cells stay.",
+    acts_at_once=False,
 )
-EXTEND = Tool("grow", "Extend", "G", "Paint out of a cell to extend it, into it to shave it. Width: [ and ]")
+EXTEND = Tool(
+    "grow",
+    "Extend",
+    "G",
+    "Paint out of a cell to extend it, into it to shave it. Width: [ and ]",
+    acts_at_once=False,
+)
 SMOOTH = Tool(
     "smooth",
     "Smooth",
     "O",
-    "To smooth, click a cell, press O again over it, or draw over several.",
+    "Press O over a cell to smooth it, or click it, or draw over several.",
     _on_cells(edits.smooth),
     "There is nothing to smooth.",
 )
@@ -101,7 +110,7 @@ FILL = Tool(
     "fill_holes",
     "Holes",
     "H",
-    "To fill holes, click a cell or press H again over it, or draw over some.",
+    "Press H over a cell to fill its holes, or click it, or draw over several.",
     _on_cells(edits.fill_holes),
     "There is no hole.",
 )
@@ -109,6 +118,6 @@ ACCEPT = Tool(
     "accept",
     "Accept",
     "A",
-    "Click a right cell or press A again over it; once more takes that back.",
+    "Press A over a right cell, or click it; Shift-click takes that back.",
 )
 TOOLS = (SPLIT, MERGE, DELETE, DRAW, EXTEND, SMOOTH, FILL, ACCEPT)

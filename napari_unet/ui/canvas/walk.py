@@ -13,7 +13,7 @@ from napari_unet.core.review import Patch, Place, surround
 from napari_unet.session import OpenImage, OpenImages
 from napari_unet.ui.canvas.edit_watch import EditWatch
 from napari_unet.ui.canvas.layers import look_at, plane_of, shown_plane
-from napari_unet.ui.canvas.overlay import SuggestionOverlay
+from napari_unet.ui.canvas.overlay import PlaceOverlay
 from napari_unet.ui.canvas.toolbox import ToolBox
 
 
@@ -28,7 +28,7 @@ class Walk:
         tools: ToolBox,
         find_image: Callable[[], OpenImage | None],
     ) -> None:
-        self.outline = SuggestionOverlay(viewer)
+        self.outline = PlaceOverlay(viewer)
         self._viewer = viewer
         self._images = images
         self._watch = watch
@@ -37,14 +37,14 @@ class Walk:
         images.visited.connect(self._look_at)
 
     def refresh(self) -> None:
-        """Outline what is suggested no longer where somebody has seen to it; again where that was undone."""
+        """Outline a place no longer where somebody has seen to it; again where that was undone."""
         image = self._find_image()
         layer = self._watch.find(image.key) if image is not None else None
         place = image.open_place if image is not None else None
-        if image is None or layer is None or place is None or place.suggestion is None:
+        if image is None or layer is None or place is None:
             self.outline.hide()
         elif self.outline.is_over(layer):
-            self.outline.show(layer, plane_of(layer, image.grid, place.plane), place.suggestion)
+            self.outline.show(layer, plane_of(layer, image.grid, place.plane), place)
 
     def visit_next(self) -> None:
         """Show the place that is most worth a look."""
@@ -64,7 +64,10 @@ class Walk:
         self._watch.flush()
         image = self._find_image()
         layer = self._watch.find(image.key) if image is not None else None
-        if image is None or layer is None or image.open_place is None:
+        if image is None or layer is None:
+            return
+        if image.open_place is None:
+            self._tools.say("No place is shown: press Next to fix (Shift-N) first.")
             return
         place = image.open_place
         if self._viewer.dims.ndisplay != 2 or shown_plane(self._viewer, layer, image.grid) != place.plane:
@@ -74,6 +77,7 @@ class Walk:
 
     def _take(self, image: OpenImage, layer: Labels, place: Place) -> bool:
         if place.suggestion is None:
+            self._tools.say("Nothing is suggested here: mend the cell, or press R if it is right.")
             return False
         self._tools.take(layer, plane_of(layer, image.grid, place.plane), place.suggestion)
         return True
@@ -93,5 +97,4 @@ class Walk:
         if layer is None:
             return
         look_at(self._viewer, layer, grid, place)
-        if place.suggestion is not None:
-            self.outline.show(layer, plane_of(layer, grid, place.plane), place.suggestion)
+        self.outline.show(layer, plane_of(layer, grid, place.plane), place)

@@ -80,6 +80,10 @@ class RunBar(QWidget):
         self.bar.setFixedHeight(10)
         self.cancel = QPushButton("Cancel", objectName=f"{prefix}cancel")
         self.cancel.setToolTip("Stop; everything stays as it was before")
+        for widget in (self.bar, self.cancel):  # what is below must not jump when work begins or ends
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)

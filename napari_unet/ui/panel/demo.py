@@ -60,6 +60,12 @@ class Hands:
         self.canvas.setFocus()
         QTest.keyClick(self.canvas, key)
 
+    def take_up(self, key: str | Qt.Key) -> None:
+        """Press a tool's key while the pointer is over no cell."""
+        QTest.mouseMove(self.canvas.window(), QPoint(2, 2))
+        QApplication.processEvents()
+        self.press(key)
+
     def drag(self, layer: Labels, points: Sequence[Sequence[float]]) -> None:
         """Draw a stroke through (row, column) points of a layer's data with the left button down."""
         places = [self.locate(layer, point) for point in points]

@@ -26,8 +26,8 @@ from napari_unet.core.base import DEFAULT_EFFORT, EFFORTS, Effort, FineTuneParam
 from napari_unet.core.image import Channels
 from napari_unet.session import Activity, Pace, Trial
 from napari_unet.ui.canvas import Canvas
+from napari_unet.ui.guide import explain_no_learning
 from napari_unet.ui.panel.compare import Comparer
-from napari_unet.ui.panel.guide import explain_no_learning
 from napari_unet.ui.panel.images_used import ImagesUsed
 from napari_unet.ui.panel.plot import LossPlot
 

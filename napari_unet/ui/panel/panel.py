@@ -22,10 +22,10 @@ from napari_unet.ui.common import (
     set_look,
     spare_the_first_labels,
 )
+from napari_unet.ui.guide import advise, greet, survey
 from napari_unet.ui.panel.correct import CorrectStep
 from napari_unet.ui.panel.fine_tune import FineTuneStep
-from napari_unet.ui.panel.guide import find_next_step, greet
-from napari_unet.ui.panel.keys import bind_keys, unbind_keys
+from napari_unet.ui.panel.keys import CanvasFocus, bind_keys, unbind_keys
 from napari_unet.ui.panel.masks import MasksBar
 from napari_unet.ui.panel.region import RegionBar
 from napari_unet.ui.panel.results import ResultsStep
@@ -64,7 +64,8 @@ class UNetPanel(QWidget):
         self.session.runner.changed.connect(self._refresh_soon)
         self.session.runner.progress.connect(self._show_progress)
         self.canvas.changed.connect(self.refresh)
-        bind_keys(self.viewer, self)
+        bind_keys(self.viewer, self, self.canvas.tools, self.canvas.walk)
+        self._focus = CanvasFocus(self)
         self.destroyed.connect(_ending(self.session, self.canvas))
         self.session.start()
         Thread(target=preload, daemon=True).start()
@@ -81,12 +82,17 @@ class UNetPanel(QWidget):
             self.run_bar.show_busy()
         else:
             self.run_bar.show_idle()
-        hint, pointed = find_next_step(session, self.canvas.image, has_layer=self.canvas.layer is not None)
-        if self.step1.axes.problem and not busy:
-            hint, pointed = "Next: mend the axes, or press Escape.", ""
-        self.run_bar.say(session.notice or greet(session), hint, is_error=session.is_error)
+        work = survey(
+            session,
+            self.canvas.image,
+            has_image=self.canvas.layer is not None,
+            broken_axes=bool(self.step1.axes.problem),
+            in_sight=self.canvas.sees_place,
+        )
+        advice = advise(work)
+        self.run_bar.say(session.notice or greet(session), advice.sentence, is_error=session.is_error)
         for button in self.findChildren(QPushButton):
-            set_look(button, "next", bool(pointed) and button.objectName() == pointed)
+            set_look(button, "next", bool(advice.button) and button.objectName() == advice.button)
 
     def event(self, event: QEvent | None) -> bool:
         """Go away for good when napari takes the panel out of its dock."""
@@ -98,6 +104,7 @@ class UNetPanel(QWidget):
         """Look out for the closing of the window that the panel is in."""
         self.window().installEventFilter(self)
         self.masks.watch(self.window())
+        self._focus.watch(self.window())
         super().showEvent(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name

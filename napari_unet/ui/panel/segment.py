@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -29,6 +31,7 @@ from napari_unet.ui.panel.region import ALL, PLANE, STACK, VIEW, Scopes
 
 SEVERAL = "several"
 _MOST_ROWS = 4
+_STEP_WIDTH = 18  # px
 
 
 class SegmentStep(QGroupBox):
@@ -53,8 +56,14 @@ class SegmentStep(QGroupBox):
         self.careful.setToolTip(LookParams.model_fields["views"].description or "")
         self.segment = QPushButton("Segment", objectName="segment")
         self.segment.setToolTip("Find the cells (Shift-S)")
+        self.use_better = QPushButton(objectName="use_better")
+        self.use_better.setToolTip("Segment again with the model that fits this image best")
+        self.use_better.hide()
+        self._steps: dict[int, QToolButton] = {}
         first = QHBoxLayout()
         first.addWidget(self.image, 1)
+        for step, text, name in ((-1, "‹", "previous"), (1, "›", "next")):
+            first.addWidget(self._make_step(step, text, name))
         first.addWidget(self.open)
         self._form = QFormLayout()
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -70,6 +79,7 @@ class SegmentStep(QGroupBox):
         self._press = QHBoxLayout()
         self._press.addWidget(self.segment, 1)
         layout.addLayout(self._press)
+        layout.addWidget(self.use_better)
         self._connect()
 
     def add_beside_segment(self, button: QWidget) -> None:
@@ -91,13 +101,22 @@ class SegmentStep(QGroupBox):
     def refresh(self) -> None:
         """Offer the images and models that there are; show what the image is taken for."""
         session, layer, image = self._session, self._canvas.layer, self._canvas.image
-        show_choices(self.image, [(one.name, one) for one in self._canvas.list_images()], layer)
+        layers = self._canvas.list_images()
+        show_choices(self.image, [(one.name, one) for one in layers], layer)
+        for step, button in self._steps.items():
+            button.setVisible(len(layers) > 1)
+            button.setEnabled(0 <= self.image.currentIndex() + step < len(layers))
         show_models(self.model, session.models, session.chosen, image.model if image is not None else None)
         entry, busy = session.model_entry, session.run is not None
         self._show_image(image, entry.card.network.channels if entry else 1)
         self.axes.field.setEnabled(not busy)
         ready = layer is not None and session.model is not None and not self.axes.problem
         self.segment.setEnabled(ready and not busy)
+        better = self._find_better()
+        self.use_better.setVisible(better is not None)
+        if better is not None:
+            self.use_better.setText(f"Use {better.stem}")
+            self.use_better.setEnabled(not busy)
 
     def _connect(self) -> None:
         canvas, session = self._canvas, self._session
@@ -111,6 +130,7 @@ class SegmentStep(QGroupBox):
         self.scope.activated.connect(self._announce)
         self.careful.toggled.connect(self._look)
         self.segment.clicked.connect(self._segment)
+        self.use_better.clicked.connect(self._use_better)
 
     def _open_files(self) -> None:
         open_images(self._canvas.viewer, ask_for_images(self), self._session.runner)
@@ -130,6 +150,16 @@ class SegmentStep(QGroupBox):
         if layer is not None:
             self._scopes.segment(layer, self._canvas.image, self._scope, self.channel_number)
 
+    def _find_better(self) -> Path | None:
+        image = self._canvas.image
+        return self._session.knowledge.find_better(image) if image is not None else None
+
+    def _use_better(self) -> None:
+        better = self._find_better()
+        if better is not None:
+            self._session.choose(better)
+            self._segment()
+
     def _show_image(self, image: OpenImage | None, wanted_channels: int) -> None:
         """Show an image, None if it is not open yet, of which the model takes so many channels at once."""
         chosen = image.channel if image is not None else None
@@ -146,6 +176,15 @@ class SegmentStep(QGroupBox):
             self.axes.show_image(image, self.channel_number)
         elif self._canvas.layer is None:
             self.axes.clear()
+
+    def _make_step(self, step: int, text: str, name: str) -> QToolButton:
+        button = self._steps[step] = QToolButton(objectName=f"{name}_image", text=text)
+        button.setToolTip(f"The {name} image")
+        button.setAccessibleName(button.toolTip())
+        button.setFixedWidth(_STEP_WIDTH)
+        button.hide()
+        button.clicked.connect(lambda: self.image.setCurrentIndex(self.image.currentIndex() + step))
+        return button
 
     def _ticks(self) -> list[QListWidgetItem]:
         return [self.channels.item(row) for row in range(self.channels.count())]

@@ -16,7 +16,6 @@ from napari_unet.core.review.review import (
     flip,
     ignore_crumbs,
     mark,
-    toggle,
     unmark,
 )
 
@@ -86,7 +85,7 @@ def test_what_was_marked_can_be_flipped_back_and_forth(two_cells: Review) -> Non
     mark(two_cells, ((0, 20), (0, 40)))
     states = [two_cells.marked.copy()]
     steps = [
-        toggle(two_cells, Patch(((8, 33), (8, 33)), two_cells.labels[8:33, 8:33] == 1)),
+        mark(two_cells, Patch(((8, 33), (8, 33)), two_cells.labels[8:33, 8:33] == 1)),
         unmark(two_cells, ((0, 40), (10, 15))),
         mark(two_cells, two_cells.labels > 0),
     ]
@@ -98,17 +97,6 @@ def test_what_was_marked_can_be_flipped_back_and_forth(two_cells: Review) -> Non
         flip(two_cells, step)
         if state is not None:
             np.testing.assert_array_equal(two_cells.marked, state)
-
-
-def test_toggle_goes_by_what_most_of_the_pixels_are(two_cells: Review) -> None:
-    cell = Patch(((8, 33), (8, 33)), two_cells.labels[8:33, 8:33] == 1)
-    mark(two_cells, ((8, 12), (0, 80)))
-    toggle(two_cells, cell)
-    assert two_cells.marked[two_cells.labels == 1].all()
-    rest = two_cells.marked & (two_cells.labels != 1)
-    toggle(two_cells, cell)
-    np.testing.assert_array_equal(two_cells.marked, rest)
-    assert toggle(two_cells, Patch(((0, 2), (0, 2)), np.zeros((2, 2), bool))) is None
 
 
 def test_counts_follow_what_the_user_does(two_cells: Review) -> None:

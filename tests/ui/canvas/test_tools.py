@@ -30,7 +30,7 @@ def redo(window):
 
 def press_over(window, name, *points):
     """Take a tool up by its key, then press the key again over each point."""
-    window.hands.press(KEYS[name])
+    window.hands.take_up(KEYS[name])
     for point in points:
         window.hands.point(window.labels, point)
         window.hands.press(KEYS[name])
@@ -38,7 +38,7 @@ def press_over(window, name, *points):
 
 def use(window, name, *points):
     """Press the tool's key, and draw a stroke or click."""
-    window.hands.press(KEYS[name])
+    window.hands.take_up(KEYS[name])
     window.hands.drag(window.labels, points)
 
 
@@ -222,6 +222,37 @@ def test_the_key_again_deletes_what_is_under_the_pointer(segmented):
     assert shown(segmented)[30, 110] == 0 != shown(segmented)[30, 150]
 
 
+@pytest.mark.parametrize("name", ["delete", "accept"])
+def test_the_first_press_of_a_key_acts_on_the_cell_under_the_pointer(opened, name):
+    opened.hands.point(opened.labels, CENTRE)
+    opened.hands.press(KEYS[name])
+    assert opened.panel.step2.tools[name].isChecked()
+    if name == "delete":
+        assert not opened.labels.data[CENTRE]
+    else:
+        assert opened.review.marked[CENTRE]
+    assert opened.labels.data[30, 110]
+
+
+def test_the_first_press_only_takes_up_what_draws_or_is_over_no_cell(opened):
+    before = opened.labels.data.copy()
+    opened.hands.point(opened.labels, (10, 10))
+    opened.hands.press(KEYS["delete"])
+    assert opened.panel.step2.hint.text() == TOOLS[2].hint
+    opened.hands.point(opened.labels, CENTRE)
+    opened.hands.press(KEYS["draw"])
+    assert opened.panel.step2.tools["draw"].isChecked()
+    np.testing.assert_array_equal(opened.labels.data, before)
+
+
+def test_accepting_again_never_takes_that_back(opened):
+    press_over(opened, "accept", CENTRE, CENTRE)
+    assert opened.review.marked[CENTRE]
+    assert opened.panel.step2.hint.text() == "Already accepted."
+    undo(opened)
+    assert not opened.review.marked.any(), "the second press is no step"
+
+
 def test_a_key_held_down_does_nothing_more(opened):
     press_over(opened, "accept", CENTRE)
     marked = opened.review.marked.copy()
@@ -234,7 +265,7 @@ def test_a_key_held_down_does_nothing_more(opened):
 
 def test_the_key_means_what_is_under_the_pointer_when_the_view_has_moved(opened):
     before, camera = opened.labels.data.copy(), opened.viewer.scene.camera
-    opened.hands.press(KEYS["delete"])
+    opened.hands.take_up(KEYS["delete"])
     opened.hands.point(opened.labels, (30, 110))
     rows, columns = np.array(camera.center)[-2:]
     camera.center = (rows, columns - 40)
@@ -246,7 +277,7 @@ def test_the_key_means_what_is_under_the_pointer_when_the_view_has_moved(opened)
 
 def test_the_key_does_nothing_where_the_pointer_is_not_over_the_image(opened):
     before, step = opened.labels.data.copy(), opened.panel.step2
-    opened.hands.press(KEYS["delete"])
+    opened.hands.take_up(KEYS["delete"])
     opened.hands.point(opened.labels, CENTRE)
     QTest.mouseMove(step.tools["delete"])
     opened.hands.press(KEYS["delete"])
@@ -337,6 +368,11 @@ def test_an_accepted_cell_is_reviewed_with_its_rim(segmented):
     redo(segmented)
     np.testing.assert_array_equal(segmented.review.marked, expected)
     segmented.hands.drag(segmented.labels, [CENTRE])
+    np.testing.assert_array_equal(segmented.review.marked, expected)
+    place = segmented.hands.locate(segmented.labels, CENTRE)
+    QTest.mouseClick(
+        segmented.hands.canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, place
+    )
     assert not segmented.review.marked.any()
     segmented.wait(lambda: not segmented.on_disk().marked.any())
 
@@ -422,7 +458,7 @@ def test_the_tools_fit_in_a_narrow_dock(opened):
 @pytest.mark.parametrize("way", ["Escape", "paint", "pan", "image", "button"])
 def test_a_tool_is_put_away(opened, way):
     before, step = opened.labels.data.copy(), opened.panel.step2
-    opened.hands.press(KEYS["delete"])
+    opened.hands.take_up(KEYS["delete"])
     assert step.tools["delete"].isChecked()
     if way == "image":
         opened.viewer.layers.selection.active = opened.viewer.layers["plate"]
@@ -441,7 +477,7 @@ def test_a_tool_is_put_away(opened, way):
 
 def test_the_view_moves_while_space_is_held(opened):
     before, camera = opened.labels.data.copy(), opened.viewer.scene.camera
-    opened.hands.press(KEYS["delete"])
+    opened.hands.take_up(KEYS["delete"])
     centre = camera.center
     QTest.keyPress(opened.hands.canvas, Qt.Key.Key_Space)
     opened.hands.drag(opened.labels, [(30, 70), (40, 90), (60, 110)])
@@ -456,7 +492,7 @@ def test_the_view_moves_while_space_is_held(opened):
 
 def test_the_line_is_shown_while_it_is_drawn(opened):
     hands, labels = opened.hands, opened.labels
-    opened.hands.press(KEYS["split"])
+    opened.hands.take_up(KEYS["split"])
     places = [hands.locate(labels, point) for point in ((15, 70), (30, 70), (45, 70))]
     QTest.mousePress(hands.canvas, Qt.MouseButton.LeftButton, pos=places[0])
     for place in places[1:]:
@@ -506,7 +542,7 @@ def test_the_channels_of_a_stack_and_its_scale_do_not_confuse_the_tools(window):
     use(window, "delete", (70, 70))
     assert [bool(plane.any()) for plane in labels.data] == [True, False, True]
     window.viewer.dims.set_current_step(0, 2)
-    window.hands.press(KEYS["accept"])
+    window.hands.take_up(KEYS["accept"])
     window.hands.drag(labels, [(70, 70)])
     assert [bool(plane.any()) for plane in window.review.marked] == [False, False, True]
     window.wait(lambda: window.on_disk().marked.any())
@@ -534,7 +570,7 @@ def test_ids_stay_free_when_a_new_prediction_comes(opened):
 
 def test_the_tools_leave_napari_its_keys_when_the_panel_goes(opened, qtbot):
     labels, viewer = opened.labels, opened.viewer
-    opened.hands.press(KEYS["delete"])
+    opened.hands.take_up(KEYS["delete"])
     bound = set(labels.keymap)
     viewer.window.remove_dock_widget(opened.panel)
     opened.panel = None

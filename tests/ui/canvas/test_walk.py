@@ -118,7 +118,7 @@ def test_the_buttons_do_the_same_and_wait_for_a_place(opened):
 
 def test_a_suggestion_goes_when_its_cell_is_mended_by_hand_and_is_back_with_undo(opened):
     go_on(opened)
-    opened.hands.press(Qt.Key.Key_S)
+    opened.hands.take_up(Qt.Key.Key_S)
     opened.hands.drag(opened.labels, [(16, 70), (44, 70)])
     opened.wait(lambda: hint(opened).startswith("Done."))
     assert outlined(opened) is None

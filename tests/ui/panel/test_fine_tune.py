@@ -110,7 +110,7 @@ def test_a_single_corrected_cell_is_too_few_to_recommend_learning(corrected):
     assert pointed(corrected) == []
     corrected.hands.click(corrected.panel.step2.mark)
     corrected.wait(lambda: pointed(corrected) == ["fine_tune"])
-    assert hint() == "Next: press Fine-tune, or go on correcting."
+    assert hint() == "All of this image is reviewed. Next: press Fine-tune."
 
 
 def test_what_could_not_be_measured_is_for_the_user_to_compare(corrected):

@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
 
 from napari_unet.ui.panel import panel as panel_module
-from napari_unet.ui.panel.keys import KEYS
+from napari_unet.ui.panel.keys import ALL_KEYS
 from napari_unet.worker.worker import Worker
 
 NAMES = (
@@ -60,6 +60,21 @@ def test_the_scroll_bar_of_a_low_window_covers_nothing(window, cells):
             assert right < column.viewport().width(), button.text()
 
 
+def test_rows_stay_where_they_are_when_work_begins_and_ends(open_with, cells):
+    window = open_with("patient")
+    window.add_image(cells)
+    window.settle()
+    segment, bar = window.panel.step1.segment, window.panel.run_bar
+    before = segment.mapTo(window.panel, segment.rect().topLeft())
+    window.hands.click(segment)
+    window.wait(lambda: bar.bar.isVisible() and bar.cancel.isEnabled())
+    window.qtbot.wait(100)
+    assert segment.mapTo(window.panel, segment.rect().topLeft()) == before
+    window.hands.click(bar.cancel)
+    window.settle()
+    assert segment.mapTo(window.panel, segment.rect().topLeft()) == before
+
+
 def test_the_window_s_process_never_imports_tensorflow():
     script = (
         "import sys; import napari_unet.ui.panel.panel, napari_unet.ui.panel.demo\n"
@@ -85,7 +100,7 @@ def test_the_keys_are_free_again_when_the_panel_is_gone(window, qtbot):
 
 
 def _fewer_keys(viewer, bound):
-    return len(viewer.keymap) == len(bound) - len(KEYS)
+    return len(viewer.keymap) == len(bound) - len(ALL_KEYS)
 
 
 def _horizontal():

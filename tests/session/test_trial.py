@@ -2,7 +2,7 @@ import pytest
 
 from napari_unet.core.cells.metrics import Scores
 from napari_unet.core.learning.holdout import Verdict
-from napari_unet.session.judgement import explain_known, explain_verdict
+from napari_unet.session import explain_known, explain_verdict
 
 
 def scores(matched, false=0):
