@@ -1,5 +1,5 @@
 from .advice import Advice, Stop, Work, advise
-from .survey import explain_no_learning, greet, survey
+from .surveying import explain_no_learning, greet, survey
 
 __all__ = [
     "Advice",
