@@ -177,9 +177,8 @@ class OpenImage:
             return None
         return Review(self.review.prediction, self.review.labels.copy(), self.review.marked.copy())
 
-    def count(self) -> tuple[ReviewCounts, Columns] | None:
-        """Count and measure the cells; called on the session's background thread."""
-        review = self.review
+    def count(self, review: Review | None) -> tuple[ReviewCounts, Columns] | None:
+        """Count and measure the cells of a snapshot; called on the session's background thread."""
         if review is None:
             return None
         data = self.source.data

@@ -52,8 +52,7 @@ class OpenImages(Mapping[str, OpenImage]):
         self._find_model = find_model
         self._images: dict[str, OpenImage] = {}
         self._held: dict[str, OpenImage] = {}  # the background thread's own
-        self._to_count: set[str] = set()
-        self._counts_due = 0
+        self._counting: dict[str, list[Callable[[], object]]] = {}  # what waits for the count after this one
         self._to_rank: set[str] = set()
         self._closed = False
 
@@ -69,7 +68,7 @@ class OpenImages(Mapping[str, OpenImage]):
     @property
     def counting(self) -> bool:
         """Whether any image waits to be counted, or is being counted."""
-        return self._counts_due > 0
+        return bool(self._counting)
 
     def find(self, source: Source) -> OpenImage | None:
         """Return the open image of a source, None where it is not open yet."""
@@ -200,7 +199,8 @@ class OpenImages(Mapping[str, OpenImage]):
         if image.tour is not None and image.tour.place is not None:
             self._advance(image)
             return
-        review, doubts = image.review, image.doubts
+        review, snapshot, doubts = image.review, image.snapshot(), image.doubts
+        assert snapshot is not None
         self._to_rank.add(key)
         self._runner.say(_LOOKING)
 
@@ -213,7 +213,7 @@ class OpenImages(Mapping[str, OpenImage]):
                 self._advance(image)
 
         self._runner.later(
-            lambda: rank_places(review, image.grid, doubts),
+            lambda: rank_places(snapshot, image.grid, doubts),
             finish,
             give_up=lambda: self._to_rank.discard(key),
         )
@@ -315,26 +315,24 @@ class OpenImages(Mapping[str, OpenImage]):
         return changed
 
     def _count(self, image: OpenImage, then: Callable[[], object] = lambda: None) -> None:
-        """Count and measure in the background; changes that come before it begins are counted with it."""
-        if image.key in self._to_count:
-            then()
+        """Count and measure a copy in the background; what changes meanwhile is counted together after it."""
+        key = image.key
+        if key in self._counting:
+            self._counting[key].append(then)
             return
-        self._to_count.add(image.key)
-        self._counts_due += 1
-
-        def work() -> Any:
-            self._to_count.discard(image.key)
-            return image.count()
-
-        def give_up() -> None:
-            self._counts_due -= 1
+        self._counting[key] = []
+        snapshot = image.snapshot()
 
         def finish(counted: Any) -> None:
-            self._counts_due -= 1
+            waiting = self._counting.pop(key)
             if counted is not None:
                 image.counts, image.features = counted
+            if waiting and key in self:
+                self._count(self[key], lambda: [call() for call in waiting])
             then()
-            self.measured.emit(image.key)
+            self.measured.emit(key)
             self._runner.changed.emit()
 
-        self._runner.later(work, finish, give_up=give_up)
+        self._runner.later(
+            lambda: image.count(snapshot), finish, give_up=lambda: self._counting.pop(key, None)
+        )

@@ -1,5 +1,6 @@
 """The session without a window: what is posted is called by the test, on its own thread."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,51 @@ def test_a_stroke_made_while_the_new_labels_are_merged_is_kept(session, loop, so
     assert image.review.reviewed()[0, :5].all()
     assert image.writer.flush()
     assert (image.record.load_review().labels[0, :5] == 33).all()
+
+
+def test_no_array_that_the_user_edits_is_counted_or_ranked(session, loop, source, monkeypatch):
+    image = segment(session, loop, source)
+    loop.run_until(lambda: not session.images.counting)
+    seen, shared = [], []
+
+    def watch(review):
+        seen.append(review)
+        live = image.review
+        shared.extend(
+            np.shares_memory(a, b) for a in (review.labels, review.marked) for b in (live.labels, live.marked)
+        )
+
+    count = Review.counts
+    monkeypatch.setattr(Review, "counts", lambda review: (watch(review), count(review))[1])
+    monkeypatch.setattr("napari_unet.session.images.rank_places", lambda review, *_: watch(review) or [])
+    session.images.mark_reviewed(image.key, ((0, 2), (0, 5)))
+    session.images.visit_next(image.key)
+    loop.run_until(lambda: image.tour is not None and not session.images.counting)
+    assert len(seen) >= 2
+    assert not any(shared)
+
+
+def test_marks_made_while_cells_are_counted_are_counted_after(session, loop, source, monkeypatch):
+    image = segment(session, loop, source)
+    loop.run_until(lambda: not session.images.counting)
+    started, goes_on = threading.Event(), threading.Event()
+    count = Review.counts
+
+    def wait_and_count(review):
+        started.set()
+        goes_on.wait(60)
+        return count(review)
+
+    monkeypatch.setattr(Review, "counts", wait_and_count)
+    counted = []
+    session.images.measured.connect(lambda _: counted.append(image.counts.reviewed_pixels))
+    session.images.mark_reviewed(image.key, ((0, 1), (0, 5)))
+    loop.run_until(started.is_set)
+    for row in range(1, 4):
+        session.images.mark_reviewed(image.key, ((row, row + 1), (0, 5)))
+    goes_on.set()
+    loop.run_until(lambda: not session.images.counting)
+    assert counted == [5, 20]
 
 
 def test_without_a_model_segment_says_so(session, loop, source):
