@@ -21,9 +21,9 @@ def measure_slowness() -> float:
 
 SLOWNESS = float(os.environ.setdefault("NAPARI_UNET_TESTS_SLOWNESS", f"{measure_slowness():.2f}"))
 """Measured once, before the first test; the test run's other processes inherit it."""
-PATIENCE = 300 * SLOWNESS
+PATIENCE = 900 * SLOWNESS
 """Seconds that any single wait may last."""
 TO_END = 60 * SLOWNESS
 """Seconds that a process may take to end after its test."""
-LONGEST_TEST = 900 * SLOWNESS
+LONGEST_TEST = 3000 * SLOWNESS
 """Seconds after which a test that hangs is ended."""

@@ -22,7 +22,6 @@ from .tiny_model import LINE, PITCH, RADIUS, draw_discs
 CORRECTED = slice(0, 5 * PITCH)
 """The columns that the user looks at; the others are only ever seen by the network."""
 UNSEEN = slice(CORRECTED.stop, None)
-PATIENCE = 300
 STEPS = 300
 
 
@@ -81,13 +80,12 @@ def correct(window, truth):
 def fine_tune(window):
     window.hands.click(window.panel.step3.fine_tune)
     session = window.panel.session
-    window.wait(lambda: session.is_error or (session.trial and session.run is None), PATIENCE)
+    window.wait(lambda: session.is_error or (session.trial and session.run is None))
     window.settle()
     assert session.trial is not None, session.notice
     return session.trial
 
 
-@pytest.mark.timeout(900)
 def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypatch):
     image, truth, bright = draw_discs(5, 9, seed=3)
     faint = np.where(bright > 0, 0, truth)  # a kind of cell that the model does not know
@@ -98,7 +96,7 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     open_by_button(window, path, monkeypatch)
 
     window.hands.click(panel.step1.segment)
-    window.wait(lambda: panel.session.run is None and panel.canvas.image.counts is not None, PATIENCE)
+    window.wait(lambda: panel.session.run is None and panel.canvas.image.counts is not None)
     window.settle()
     predicted = window.labels.data.copy()
     before = score_unseen(predicted, truth)
@@ -140,7 +138,7 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     assert kept == parent.with_name("bright-1.keras")
     assert panel.step1.model.currentText() == "Auto - bright-1"
     np.testing.assert_array_equal(window.labels.data, after)  # the same corrections teach the same
-    window.wait(lambda: "known" in read_card(kept).scores, PATIENCE)  # measured while nobody waits
+    window.wait(lambda: "known" in read_card(kept).scores)  # measured while nobody waits
 
     program = [sys.executable, "-m", "napari_unet.cli.main", "segment", str(path)]
     options = ["--model", str(kept), "--output", str(tmp_path / "again")]
