@@ -90,7 +90,7 @@ class Canvas:
 
     def choose(self, layer: Image | None) -> None:
         """Be about another image from now on, and open it."""
-        if layer is not self._chosen and self.session.run is None:
+        if layer is not self._chosen and self.session.run is None and not self.session.is_error:
             self.session.runner.say("")  # what was said is about another image
         self._chosen = layer
         if layer is not None:
