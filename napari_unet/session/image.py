@@ -65,6 +65,7 @@ class OpenImage:
     save_error: str = ""
     sources: list[Source] = field(default_factory=list)
     replacing: bool = False
+    late: list[Box] = field(default_factory=list)
     model: Path | None = None
     why: str = ""
     scales: dict[tuple[str, Channels, Index], float] = field(default_factory=dict)
@@ -158,18 +159,31 @@ class OpenImage:
         The edits are written into `labels`, a copy of the new labels, as well.
         """
         old, self.review = self.review, review
-        self.replacing, self.doubts, self.tour = False, None, None
+        self.doubts, self.tour = None, None
+        late = self.stop_replacing()
         if old is None or snapshot is None:
             return old
         for box in (changed_box(snapshot.labels, old.labels), changed_box(snapshot.marked, old.marked)):
             if box is None:
                 continue
             where = slices(box)
-            late = old.labels[where] != snapshot.labels[where]
-            review.labels[where][late] = labels[where][late] = old.labels[where][late]
-            review.marked[where] |= late | (old.marked[where] & ~snapshot.marked[where])
+            changed = old.labels[where] != snapshot.labels[where]
+            review.labels[where][changed] = labels[where][changed] = old.labels[where][changed]
+            review.marked[where] |= changed | (old.marked[where] & ~snapshot.marked[where])
+        for box in late:  # where the disk has the old labels as they were edited
             self._submit(Edit.cut(box, labels=review.labels, marked=review.marked))
         return old
+
+    def start_replacing(self) -> Review | None:
+        """Return the review of which a new one is going to be made; edits from now on go into both."""
+        self.replacing = True
+        self.writer.expect()
+        return self.snapshot()
+
+    def stop_replacing(self) -> list[Box]:
+        """Return the boxes of the edits since `start_replacing`."""
+        late, self.late, self.replacing = self.late, [], False
+        return late
 
     def snapshot(self) -> Review | None:
         """Return the review as it is now; the prediction, which never changes in place, is not copied."""
@@ -227,9 +241,9 @@ class OpenImage:
         return self.view or Planes(self.segmented_planes())
 
     def _submit(self, edit: Edit) -> None:
-        # While a new prediction goes to the disk the old review is history: `adopt` sends what is new.
-        if not self.replacing:
-            self.writer.submit(edit)
+        if self.replacing:
+            self.late.append(edit.box)
+        self.writer.submit(edit)
 
 
 def open_image(project: Project, source: Source, opened: Mapping[str, OpenImage]) -> OpenImage:

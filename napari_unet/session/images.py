@@ -234,8 +234,7 @@ class OpenImages(Mapping[str, OpenImage]):
         the sentence once the cells are counted.
         """
         self.flushing.emit()
-        snapshot = image.snapshot()
-        image.replacing = True
+        snapshot = image.start_replacing()
 
         def work() -> tuple[Review, Labels]:
             review = compute(snapshot)
@@ -254,7 +253,8 @@ class OpenImages(Mapping[str, OpenImage]):
             self._count(image, lambda: self._runner.say(describe()))
 
         def give_up() -> None:
-            image.replacing = False
+            image.stop_replacing()
+            image.writer.expect_none()
 
         self._runner.later(work, adopt, run=run, give_up=give_up, post=self._runner.post_gently)
 

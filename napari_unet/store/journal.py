@@ -156,6 +156,14 @@ class Store(Protocol):
 class _Begin:
     review: Review
     model: str
+    late: tuple[Edit, ...] = ()
+
+    def complete(self) -> Review:
+        """Return the review with what was edited while it was made; again after a failure, the same."""
+        for edit in self.late:
+            if edit.fits(self.review.shape):
+                edit.apply(self.review)
+        return self.review
 
 
 class JournalWriter:
@@ -177,6 +185,7 @@ class JournalWriter:
         self._tidy_after = tidy_after
         self._wake = threading.Condition()
         self._queue: deque[Edit | _Begin] = deque()
+        self._late: list[Edit] | None = None
         self._submitted = 0
         self._durable = 0
         self._closing = False
@@ -210,11 +219,26 @@ class JournalWriter:
             )
         self._put(edit)
 
+    def expect(self) -> None:
+        """Say that a new review is being made of the one of now: edits from here on go into both."""
+        with self._wake:
+            self._late = []
+
+    def expect_none(self) -> None:
+        """Say that no new review is being made any more."""
+        with self._wake:
+            self._late = None
+
     def begin(self, review: Review, *, model: str) -> None:
-        """Hand over a new review, for edits given from now on; returns once its arrays are copied."""
+        """Hand over a new review, for edits given from now on; returns once its arrays are copied.
+
+        The boxes of edits since `expect` go into it as they are.
+        """
         copy = Review(review.prediction.copy(), review.labels.copy(), review.marked.copy())
-        self._shape = copy.shape
-        self._put(_Begin(copy, model))
+        with self._wake:
+            self._shape = copy.shape
+            late, self._late = tuple(self._late or ()), None
+            self._put(_Begin(copy, model, late))
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until all that was given is on the disk; False where it is not after `timeout` seconds."""
@@ -245,6 +269,8 @@ class JournalWriter:
                 raise InputError("The image is closed: open it again to correct it.")
             self._queue.append(item)
             self._submitted += 1
+            if self._late is not None and isinstance(item, Edit):
+                self._late.append(item)
             self._wake.notify_all()
 
     def _run(self) -> None:
@@ -277,8 +303,8 @@ class JournalWriter:
 
     def _write(self, batch: list[Edit | _Begin]) -> None:
         match batch[0]:
-            case _Begin(review, model):
-                self._store.begin(review, model)
+            case _Begin() as new:
+                self._store.begin(new.complete(), new.model)
             case _:
                 self._store.append([item for item in batch if isinstance(item, Edit)])
 

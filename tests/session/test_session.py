@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from napari_unet.core.review.merge import merge_labels, restore_review
 from napari_unet.core.review.review import Review
 from napari_unet.models import AUTO
 from napari_unet.models import registry as models
+from napari_unet.session.image import OpenImage
 from napari_unet.session.session import Session
 from napari_unet.session.source import Source, name_axes
 from napari_unet.store.project import Project
@@ -135,6 +137,109 @@ def test_a_stroke_made_while_the_new_labels_are_merged_is_kept(session, loop, so
     assert image.review.reviewed()[0, :5].all()
     assert image.writer.flush()
     assert (image.record.load_review().labels[0, :5] == 33).all()
+
+
+@pytest.fixture
+def slowly(monkeypatch):
+    """Stops what puts new labels on the disk before and after it has: `slowly.before`, `slowly.after`."""
+    points = SimpleNamespace(before=threading.Event(), after=threading.Event(), written=threading.Event())
+    begin = OpenImage.begin
+
+    def wait_and_begin(image, review, model):
+        points.before.wait(60)
+        begin(image, review, model)
+        assert image.writer.flush()
+        points.written.set()
+        points.after.wait(60)
+
+    monkeypatch.setattr(OpenImage, "begin", wait_and_begin)
+    yield points
+    points.before.set()
+    points.after.set()
+
+
+def paint(session, image, value, where=np.s_[0, :5]):
+    labels = image.review.labels.copy()
+    labels[where] = value
+    session.images.note_edit(image.key, labels)
+
+
+def read_disk(image):
+    assert image.writer.flush()
+    assert image.unsaved == 0
+    return image.record.load_review()
+
+
+def test_a_stroke_is_on_the_disk_at_every_moment_of_a_replacement(session, loop, source, slowly):
+    slowly.before.set()
+    slowly.after.set()
+    image = segment(session, loop, source)
+    for event in (slowly.before, slowly.after, slowly.written):
+        event.clear()
+    session.segment(source)
+    loop.run_until(lambda: image.replacing)
+    paint(session, image, 33)
+    assert (read_disk(image).labels[0, :5] == 33).all(), "while the new labels are not there yet"
+    slowly.before.set()
+    loop.run_until(slowly.written.is_set)
+    assert (read_disk(image).labels[0, :5] == 33).all(), "when they have just been written"
+    paint(session, image, 34, np.s_[1, :5])
+    assert (read_disk(image).labels[:2, :5] == [[33], [34]]).all(), "before the window shows them"
+    slowly.after.set()
+    loop.run_until(lambda: session.run is None)
+    found = read_disk(image)
+    np.testing.assert_array_equal(found.labels, image.review.labels)
+    np.testing.assert_array_equal(found.marked, image.review.marked)
+    assert (found.labels[:2, :5] == [[33], [34]]).all()
+    assert found.reviewed()[:2, :5].all()
+
+
+def test_a_stroke_that_was_taken_back_leaves_the_new_labels_whole(session, loop, source, slowly):
+    slowly.before.set()
+    slowly.after.set()
+    image = segment(session, loop, source)
+    slowly.before.clear()
+    before = image.review.labels[10:30, 10:30].copy()
+    session.segment(source)
+    loop.run_until(lambda: image.replacing)
+    paint(session, image, 33, np.s_[10:30, 10:30])
+    paint(session, image, before, np.s_[10:30, 10:30])
+    slowly.before.set()
+    loop.run_until(lambda: session.run is None)
+    np.testing.assert_array_equal(read_disk(image).labels, image.review.labels)
+    np.testing.assert_array_equal(read_disk(image).prediction, image.review.prediction)
+
+
+def test_an_image_that_is_closed_while_labels_are_replaced_keeps_its_strokes(session, loop, source, slowly):
+    slowly.before.set()
+    slowly.after.set()
+    image = segment(session, loop, source)
+    slowly.before.clear()
+    session.segment(source)
+    loop.run_until(lambda: image.replacing)
+    paint(session, image, 33)
+    session.images.close(image.key)
+    slowly.before.set()
+    loop.run_until(lambda: session.run is None)
+    session.images.open(source)
+    loop.run_until(lambda: session.images.find(source) not in (None, image))
+    assert (session.images.find(source).review.labels[0, :5] == 33).all()
+
+
+def test_labels_that_cannot_be_put_in_cost_no_stroke(session, loop, source, monkeypatch):
+    image = segment(session, loop, source)
+
+    def fail(*_):
+        paint(session, image, 33)
+        raise MemoryError
+
+    monkeypatch.setattr(OpenImage, "begin", fail)
+    session.segment(source)
+    loop.run_until(lambda: session.run is None)
+    assert session.is_error
+    assert not image.replacing
+    paint(session, image, 34, np.s_[1, :5])
+    assert (read_disk(image).labels[:2, :5] == [[33], [34]]).all()
 
 
 def test_no_array_that_the_user_edits_is_counted_or_ranked(session, loop, source, monkeypatch):

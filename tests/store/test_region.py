@@ -68,7 +68,7 @@ def test_a_large_image_is_known_by_samples_of_it(opened):
     image = opened(data)
     assert image.is_large
     assert image.review is None
-    assert image.count() is None
+    assert image.count(None) is None
     assert 0 < data.read < 1e6
     assert opened(Counted((20_000, 20_000)), id="2", path="elsewhere.zarr").key != image.key
 

@@ -5,7 +5,7 @@ from napari_unet.core.base.params import NetworkParams
 
 
 def card(**said: object) -> ModelCard:
-    return ModelCard(name="nuclei", network=NetworkParams(), outputs=("foreground", "depth"), **said)
+    return ModelCard(name="nuclei", network=NetworkParams(), outputs=("foreground",), **said)
 
 
 @pytest.mark.parametrize(

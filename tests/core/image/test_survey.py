@@ -3,14 +3,14 @@ import pytest
 
 from napari_unet.core.base.arrays import slices
 from napari_unet.core.base.errors import InputError
-from napari_unet.core.image import normalise, survey
+from napari_unet.core.image import normalisation, survey
 from napari_unet.core.image.survey import survey_plane
 
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
     monkeypatch.setattr(survey, "WINDOW", 32)
-    monkeypatch.setattr(normalise, "_SAMPLE", 500)
+    monkeypatch.setattr(normalisation, "_SAMPLE", 500)
 
 
 def test_limits_are_those_of_the_whole_plane():
@@ -18,7 +18,7 @@ def test_limits_are_those_of_the_whole_plane():
     plane[..., 1] = 7
     plane[3, 3, 1] = 9
     limits = survey_plane(lambda box: plane[slices(box)], (101, 77)).limits
-    np.testing.assert_array_equal(normalise.rescale(plane, limits), normalise.normalise(plane))
+    np.testing.assert_array_equal(normalisation.rescale(plane, limits), normalisation.normalise(plane))
     assert limits[1] == (7, 9)
 
 
