@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from napari_unet.core.base.params import SegmentParams
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.files import read_image, write_image
 from napari_unet.jobs.batch import plan_batch, run_batch
@@ -38,7 +39,7 @@ def measure_batch(images: list[Path], model: str, workers: int, threads: int) ->
     with tempfile.TemporaryDirectory() as folder, start_cluster(workers, threads) as client:
         client.run(lambda: segment(read_image(images[0]).data, model))
         start = perf_counter()
-        outcomes = run_batch(client, plan_batch(images, Path(folder), model))
+        outcomes = run_batch(client, plan_batch(images, Path(folder), SegmentParams(model=model)))
         seconds = perf_counter() - start
     assert {outcome.status for outcome in outcomes} == {"done"}
     return seconds

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_unet.cli.main import main
 from napari_unet.io.files import read_labels
@@ -46,7 +47,8 @@ def test_ome_tiff_images_get_labels_that_match_them(folders, tiny_model, capsys)
     for path in list(images.iterdir()):
         path.rename(path.with_suffix(".ome.tif"))
     assert run("segment", images, "--output", folders / "out", "--model", tiny_model) == 0
-    assert sorted(path.name for path in (folders / "out").iterdir()) == [f"field{n}.tif" for n in range(3)]
+    written = sorted(path.name for path in (folders / "out").glob("*.tif"))
+    assert written == [f"field{n}.tif" for n in range(3)]
     assert run("evaluate", "--predictions", folders / "out", "--labels", folders / "labels", "--json") == 0
     words = ["--images", images, "--labels", folders / "out", "--model", tiny_model, "--steps", 1]
     assert run("fine-tune", *words, "--output", folders / "mine.keras") == 0
@@ -92,6 +94,31 @@ def test_labels_never_replace_an_image(folders, tiny_model, capsys):
     (images / "field0.tif").rename(images / "FIELD1.ome.tif")
     assert run("segment", images, "--output", folders / "out", "--model", tiny_model) == 1
     assert "would both be written to" in capsys.readouterr().err
+
+
+def test_segment_goes_on_where_it_was_as_batch_does(folders, tiny_model, capsys):
+    """The two share one runner: the same labels, records and table, and neither does what is done."""
+    words = [folders / "images", "--output", folders / "out", "--model", tiny_model]
+    assert run("segment", *words) == 0
+    assert "(kept)" not in capsys.readouterr().err
+    (folders / "out" / "field1.tif").unlink()
+    assert run("segment", *words, "--json") == 0
+    told = capsys.readouterr()
+    assert [line.endswith(".tif") and "(kept)" in line for line in told.err.splitlines()] == [
+        True,
+        False,
+        True,
+    ]
+    assert [row["cells"] for row in json.loads(told.out)["segmented"]] == [3, 3, 3]
+    assert {path.suffix for path in (folders / "out").iterdir()} == {".tif", ".json", ".csv"}
+    assert run("segment", *words, "--channel", "2") == 1
+    assert "has no channels" in capsys.readouterr().err
+
+
+def test_labels_may_lie_beside_images_that_they_do_not_replace(folders, tiny_model, bright_squares):
+    Image.fromarray(bright_squares[0]).save(folders / "snap.png")
+    assert run("segment", folders / "snap.png", "--output", folders, "--model", tiny_model) == 0
+    assert read_labels(folders / "snap.tif").max() == 3
 
 
 def test_one_bad_file_does_not_stop_the_others(folders, tiny_model, capsys):

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.bench.annotator import Annotator, Task, Walk, count_objects, drop_crumbs
 from napari_unet.bench.benchmark import DataSet
-from napari_unet.core.base import InputError
+from napari_unet.core.base import InputError, SegmentParams
 from napari_unet.core.cells import evaluate
 from napari_unet.io import read_image, read_labels
-from napari_unet.jobs import JOBS
+from napari_unet.jobs import SegmentRequest, segment_job
 from napari_unet.models import find_model
 
 STEPS = 20
@@ -52,9 +52,10 @@ def segment_tasks(data_set: DataSet, model: str, precision: str = "fastest") -> 
         file, truth = read_image(pair.image), read_labels(pair.labels)
         if truth.ndim != 2:
             raise InputError(f"{pair.labels.name} has {truth.ndim} axes: choose a data set of single planes.")
-        request = {"image": file.data, "axes": file.axes, "model": path, "pixel_size": file.pixel_size}
-        found = JOBS["segment"](request, lambda progress: None, lambda: False)
-        tasks.append(Task(found["labels"], truth, found["doubts"]))
+        params = SegmentParams(model=path, axes=file.axes, pixel_size=file.pixel_size)
+        request = SegmentRequest(image=file.data, params=params)
+        found = segment_job(request, lambda progress: None, lambda: False)
+        tasks.append(Task(found.labels, truth, found.doubts))
     return tasks
 
 

@@ -1,4 +1,4 @@
-"""The command `batch`: many images on many processes."""
+"""The commands `segment` and `batch`: many images in this process, or on many."""
 
 from __future__ import annotations
 
@@ -18,30 +18,82 @@ from napari_unet.cli.console import (
     ModelOption,
     PixelOption,
     ViewsOption,
+    option,
     report,
     say,
 )
-from napari_unet.core.base import InputError, Progress
-from napari_unet.models import AUTO
+from napari_unet.core.base import AUTO, BatchParams, InputError, Progress, SegmentParams
 
 if TYPE_CHECKING:
-    from napari_unet.jobs import Outcome
+    from napari_unet.jobs import Outcome, Task
 
 
-def batch(
-    inputs: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    output: Annotated[Path, typer.Option(help="Folder for <stem>.tif, their records and results.csv.")],
+Inputs = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")]
+Output = Annotated[
+    Path,
+    typer.Option(help="Folder for <stem>.tif, or .zarr of a large image, <stem>.json and results.csv."),
+]
+
+
+def segment(
+    inputs: Inputs,
+    output: Output,
     model: ModelOption = AUTO,
     axes: AxesOption = None,
     channel: ChannelOption = None,
     pixel_size: PixelOption = None,
     views: ViewsOption = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(help="A Dask scheduler that is running, tcp://host:port or tls://host:port.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on this machine; by default as many as suit it.")
-    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Segment images one after the other; give it again to go on after an interruption."""
+    from napari_unet.jobs import find_labels, plan_batch, run_here
+
+    params = SegmentParams.of(model=model, axes=axes, channel=channel, pixel_size=pixel_size, views=views)
+    tasks = plan_batch(inputs, output, params)
+
+    def tell(outcome: Outcome) -> None:
+        if outcome.status == "kept" and outcome.notes:
+            say(f"{outcome.file.name}: {outcome.notes}")
+        if not outcome.error:
+            by = f" by {outcome.model}" if outcome.model else ""
+            say(f"{_describe(outcome)}{by} -> {find_labels(outcome.file, output)}")
+        elif len(tasks) > 1:
+            say(_describe(outcome))
+
+    def warn(task: Task, note: str) -> None:
+        say(f"{task.image.name}: {note}")
+
+    outcomes = run_here(tasks, tell, report, warn)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if failed and len(tasks) == 1:
+        raise InputError(_describe(failed[0]))
+    if as_json:
+        done = [
+            {
+                "image": str(outcome.file),
+                "labels": str(find_labels(outcome.file, output)),
+                "cells": outcome.cells,
+                "model": outcome.model or model,
+            }
+            for outcome in outcomes
+            if not outcome.error
+        ]
+        problems = [{"image": str(outcome.file), "error": outcome.error} for outcome in failed]
+        print(json.dumps({"segmented": done, "failed": problems}, indent=2))
+    if failed:
+        raise InputError(f"{len(failed)} of {len(tasks)} images could not be segmented; the others are done.")
+
+
+def batch(
+    inputs: Inputs,
+    output: Output,
+    model: ModelOption = AUTO,
+    axes: AxesOption = None,
+    channel: ChannelOption = None,
+    pixel_size: PixelOption = None,
+    views: ViewsOption = 1,
+    scheduler: Annotated[str | None, option(BatchParams, "scheduler")] = None,
+    workers: Annotated[int | None, option(BatchParams, "workers")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Segment many images with several processes; give it again to go on after an interruption."""
@@ -49,7 +101,8 @@ def batch(
 
     if scheduler and workers:
         raise InputError("A scheduler has workers of its own: give --workers or --scheduler, not both.")
-    tasks = plan_batch(inputs, output, model, axes=axes, channel=channel, pixel_size=pixel_size, views=views)
+    params = SegmentParams.of(model=model, axes=axes, channel=channel, pixel_size=pixel_size, views=views)
+    tasks = plan_batch(inputs, output, params)
     with open_cluster(scheduler, workers, len(tasks), say) as client:
         outcomes = run_batch(client, tasks, _follow(len(tasks)))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]

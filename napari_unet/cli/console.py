@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from napari_unet.core.base import InputError, LookParams, Progress
+from napari_unet.core.base import InputError, Progress, SegmentParams
 from napari_unet.core.cells import Scores
 from napari_unet.core.image import parse_channels
 
@@ -25,26 +25,24 @@ def option(params: type[BaseModel], field: str, **extra: Any) -> Any:
     """Return a command-line option with the range and the help of a parameter's field."""
     info = params.model_fields[field]
     limits = {type(rule).__name__: rule for rule in info.metadata}
+    more = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    unit = f" In {more['unit']}." if "unit" in more else ""
     return typer.Option(
-        help=info.description,
+        help=f"{info.description}{unit}",
         min=getattr(limits.get("Ge"), "ge", None),
         max=getattr(limits.get("Le"), "le", None),
         **extra,
     )
 
 
-ModelOption = Annotated[
-    str, typer.Option(help="Name of a model, a .keras file, or auto: the one that fits each image best.")
-]
-AxesOption = Annotated[str | None, typer.Option(help="Letters of the image's axes, e.g. TZCYX.")]
+ModelOption = Annotated[str, option(SegmentParams, "model")]
+AxesOption = Annotated[str | None, option(SegmentParams, "axes")]
 ChannelOption = Annotated[
     Any,  # a number or several: typer takes no unions
-    typer.Option(
-        parser=_parse_channels, metavar="N[,N]", help="Channel to use, 1 for the first; of several the mean."
-    ),
+    option(SegmentParams, "channel", parser=_parse_channels, metavar="N[,N]"),
 ]
-PixelOption = Annotated[float | None, typer.Option(help="Size of a pixel in um, if the file does not say.")]
-ViewsOption = Annotated[int, option(LookParams, "views")]
+PixelOption = Annotated[float | None, option(SegmentParams, "pixel_size")]
+ViewsOption = Annotated[int, option(SegmentParams, "views")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

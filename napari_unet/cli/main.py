@@ -10,14 +10,13 @@ import json
 import logging
 import sys
 import traceback
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from platformdirs import user_log_path
 
-from napari_unet.cli.batch import batch
+from napari_unet.cli.batch import batch, segment
 from napari_unet.cli.console import (
     AxesOption,
     ChannelOption,
@@ -33,8 +32,16 @@ from napari_unet.cli.console import (
 )
 from napari_unet.cli.export import export
 from napari_unet.cli.models import models_app
-from napari_unet.core.base import PRESETS, DoubtfulError, FineTuneParams, InputError, Progress, TrainParams
-from napari_unet.models import AUTO, DEFAULT_MODEL
+from napari_unet.core.base import (
+    AUTO,
+    PRESETS,
+    DoubtfulError,
+    FineTuneParams,
+    InputError,
+    Progress,
+    TrainParams,
+)
+from napari_unet.models import DEFAULT_MODEL
 from napari_unet.session import explain_known, explain_verdict
 
 app = typer.Typer(
@@ -43,6 +50,7 @@ app = typer.Typer(
     help="Segment microscopy images with a U-Net, and fine-tune it on your corrections.",
 )
 app.add_typer(models_app, name="models")
+app.command()(segment)
 app.command()(batch)
 app.command()(export)
 
@@ -67,91 +75,6 @@ def open_window(images: Annotated[list[Path] | None, typer.Argument()] = None) -
         add_layers(viewer, layers, path.absolute())
     viewer.window.add_plugin_dock_widget("napari-unet", "U-Net: segment, correct, fine-tune")
     napari.run()
-
-
-@app.command()
-def segment(
-    inputs: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    output: Annotated[
-        Path, typer.Option(help="Folder for the label images, <stem>.tif each, or .zarr for a large image.")
-    ],
-    model: ModelOption = AUTO,
-    axes: AxesOption = None,
-    channel: ChannelOption = None,
-    pixel_size: PixelOption = None,
-    views: ViewsOption = 1,
-    as_json: JsonOption = False,
-) -> None:
-    """Segment images and write their label images."""
-    from napari_unet.core.image import plan_planes
-    from napari_unet.io import count_cells, is_large, list_images, read_image, stem_of, write_labels
-    from napari_unet.jobs import pick_model
-    from napari_unet.jobs import segment as segment_image
-    from napari_unet.models import find_model
-
-    paths = list_images([str(path) for path in inputs])
-    _check_stems(paths, output)
-    model_path = model if model == AUTO else find_model(model)
-    output.mkdir(parents=True, exist_ok=True)
-    done, failed = [], []
-    for path in paths:
-        try:
-            file = read_image(path)
-            letters = axes or file.axes
-            size = pixel_size or file.pixel_size
-            grid = plan_planes(file.data.shape, letters)
-            large = is_large(grid)
-            target = output / f"{stem_of(path)}{'.zarr' if large else '.tif'}"
-            used, why = pick_model(
-                model_path, file.data, grid, channel=channel, pixel_size=size, report=report
-            )
-            if why:
-                _say_of(path, why)
-            labels = segment_image(
-                file.data,
-                used,
-                axes=letters,
-                channel=channel,
-                pixel_size=size,
-                views=views,
-                output=target if large else None,
-                progress=report,
-                warn=partial(_say_of, path),
-            )
-            if not large:
-                write_labels(target, labels, axes=grid.label_axes, pixel_size=size, z_step=file.z_step)
-        except InputError as error:
-            if len(paths) == 1:
-                raise
-            say(f"{path.name}: {error}")
-            failed.append({"image": str(path), "error": str(error)})
-            continue
-        cells = count_cells(labels)
-        named = {"image": str(path), "labels": str(target), "cells": cells}
-        done.append({**named, "model": str(used)})
-        say(f"{path.name}: {cells} cells -> {target}")
-    if as_json:
-        print(json.dumps({"segmented": done, "failed": failed}, indent=2))
-    if failed:
-        raise InputError(f"{len(failed)} of {len(paths)} images could not be segmented; the others are done.")
-
-
-def _say_of(path: Path, sentence: str) -> None:
-    say(f"{path.name}: {sentence}")
-
-
-def _check_stems(paths: list[Path], output: Path) -> None:
-    from napari_unet.io import stem_of
-
-    seen: dict[str, Path] = {}
-    for path in paths:
-        if path.resolve() in (output.resolve() / f"{stem_of(path)}{ending}" for ending in (".tif", ".zarr")):
-            raise InputError(f"{path} would be overwritten by its labels: choose another folder for them.")
-        # Names that differ in case only are one file on Windows and macOS.
-        if (other := seen.setdefault(stem_of(path).casefold(), path)) is not path:
-            raise InputError(
-                f"{other} and {path} would both be written to {stem_of(path)}.tif: rename one of them."
-            )
 
 
 @app.command("fine-tune")

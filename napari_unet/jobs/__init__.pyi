@@ -1,12 +1,42 @@
-from .batch import TABLE, Order, collect_notes, find_labels, name_files, plan_batch, run_batch
-from .batch_task import Outcome
+from .batch import (
+    TABLE,
+    BatchRequest,
+    Order,
+    collect_notes,
+    find_labels,
+    name_files,
+    plan_batch,
+    run_batch,
+    run_here,
+)
+from .batch_task import Outcome, Task
 from .choose_model import Choice, list_candidates, pick_model
 from .cluster import MISSING, is_installed, open_cluster
 from .doctor import examine
 from .fine_tuning import fine_tune
 from .lazy_plane import read_window
-from .region_jobs import Outline
-from .segmentation import segment
+from .protocol import (
+    ChooseRequest,
+    Correction,
+    Doubted,
+    EstimateRequest,
+    ExamineRequest,
+    FineTuned,
+    FineTuneRequest,
+    Known,
+    LargeRequest,
+    LargeResult,
+    Outline,
+    PrepareRequest,
+    SegmentRequest,
+    SegmentResult,
+    VerifyRequest,
+    ViewRequest,
+    ViewResult,
+    Warmth,
+    WarmUpRequest,
+)
+from .segmentation import segment, segment_job
 from .table import JOBS
 from .train import train_from_folders
 
@@ -14,10 +44,30 @@ __all__ = [
     "JOBS",
     "MISSING",
     "TABLE",
+    "BatchRequest",
     "Choice",
+    "ChooseRequest",
+    "Correction",
+    "Doubted",
+    "EstimateRequest",
+    "ExamineRequest",
+    "FineTuneRequest",
+    "FineTuned",
+    "Known",
+    "LargeRequest",
+    "LargeResult",
     "Order",
     "Outcome",
     "Outline",
+    "PrepareRequest",
+    "SegmentRequest",
+    "SegmentResult",
+    "Task",
+    "VerifyRequest",
+    "ViewRequest",
+    "ViewResult",
+    "WarmUpRequest",
+    "Warmth",
     "collect_notes",
     "examine",
     "find_labels",
@@ -30,6 +80,8 @@ __all__ = [
     "plan_batch",
     "read_window",
     "run_batch",
+    "run_here",
     "segment",
+    "segment_job",
     "train_from_folders",
 ]

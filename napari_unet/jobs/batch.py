@@ -17,17 +17,29 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.core.base import Cancelled, InputError, IsCancelled, Progress, Report
+from napari_unet.core.base import (
+    AUTO,
+    BatchParams,
+    Cancelled,
+    InputError,
+    IsCancelled,
+    Progress,
+    Report,
+    SegmentParams,
+    ignore,
+)
 from napari_unet.io import ENDING, TEMPORARY, list_images, stem_of, write_file
 from napari_unet.jobs.batch_task import Outcome, Settings, Task, identify, segment_file
 from napari_unet.jobs.choose_model import list_candidates
 from napari_unet.jobs.cluster import open_cluster
-from napari_unet.models import AUTO, BUNDLED, find_model
+from napari_unet.models import BUNDLED, find_model
 from napari_unet.nn import hash_file, read_card
+from napari_unet.worker import Request
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -42,37 +54,31 @@ logger = logging.getLogger("napari_unet")
 def plan_batch(
     inputs: Sequence[Path],
     output: Path,
-    model: str | Path,
-    *,
-    axes: str | None = None,
-    channel: int | tuple[int, ...] | None = None,
-    pixel_size: float | None = None,
-    views: int = 1,
+    params: SegmentParams,
 ) -> list[Task]:
-    """Return the tasks of a batch, and make its output folder; the options are those of `jobs.segment`.
+    """Return the tasks of a batch, and make its output folder.
 
     `inputs` are image files and folders of them. Raises InputError for what `list_images` and `find_model`
     refuse, for images of one stem, and for an output folder that cannot be written or holds the images.
     """
     images = [path.absolute() for path in list_images(inputs)]
     output = output.resolve()
-    paths = [path.resolve() for path in (list_candidates() if model == AUTO else [find_model(model)])]
-    settings = Settings(
-        model=identify([hash_file(path) for path in paths]),
-        axes=axes and axes.upper(),
-        channel=channel,
-        pixel_size=pixel_size,
-        views=views,
-    )
+    if output in (path.resolve() for path in inputs):
+        raise InputError(f"The images are in {output}: choose another folder for the results.")
+    paths = [
+        path.resolve() for path in (list_candidates() if params.model == AUTO else [find_model(params.model)])
+    ]
+    digest = identify([hash_file(path) for path in paths])
+    settings = Settings(**{**params.model_dump(), "model": digest})
     # What ships with the package may lie elsewhere on another machine.
     bundled = BUNDLED.resolve()
     names = tuple(read_card(path).name if path.parent == bundled else str(path) for path in paths)
     tasks: dict[str, Task] = {}
     for image in images:
-        if output in (image.resolve(), image.parent.resolve()):
-            raise InputError(f"The images are in {output}: choose another folder for the results.")
-        labels = name_labels(image, output)
-        task = Task(image, labels, names, settings)
+        task = Task(image, name_labels(image, output), names, settings)
+        labels = task.labels
+        if image.resolve() in (output, labels, task.large_labels):
+            raise InputError(f"{image} would be overwritten by its labels: choose another folder for them.")
         # Names that differ in case only are one file on Windows and macOS.
         if (other := tasks.setdefault(labels.stem.casefold(), task)) is not task:
             raise InputError(
@@ -130,11 +136,34 @@ def run_batch(
     InputError where results cannot be written any more, and where the cluster is lost, Cancelled soon after
     `cancelled()` is true.
     """
-    outcomes = {task.image: Outcome(task.image) for task in tasks}
     futures = dict(zip(client.map(segment_file, tasks, pure=False), tasks, strict=True))
+    finished = (_collect(future, futures[future]) for future in _take_finished(client, futures, cancelled))
     try:
-        for future in _take_finished(client, futures, cancelled):
-            outcome = _collect(future, futures[future])
+        return _gather(tasks, finished, on_outcome)
+    finally:
+        client.cancel(list(futures))
+
+
+def run_here(
+    tasks: Sequence[Task],
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    report: Report = ignore,
+    warn: Callable[[Task, str], object] = lambda task, note: None,
+) -> list[Outcome]:
+    """Do what `run_batch` does in this process, one image after the other.
+
+    `report` is told of each step, and `warn` at once of what there is to be said of an image.
+    """
+    finished = (segment_file(task, report, partial(warn, task)) for task in tasks)
+    return _gather(tasks, finished, on_outcome)
+
+
+def _gather(
+    tasks: Sequence[Task], finished: Iterable[Outcome], on_outcome: Callable[[Outcome], None]
+) -> list[Outcome]:
+    outcomes = {task.image: Outcome(task.image) for task in tasks}
+    try:
+        for outcome in finished:
             outcomes[outcome.file] = outcome
             on_outcome(outcome)
         with suppress(OSError):
@@ -142,7 +171,6 @@ def run_batch(
     except (InputError, CancelledError) as error:
         raise InputError(_say_where_it_stopped(error, outcomes)) from error
     finally:
-        client.cancel(list(futures))
         _write_table(tasks[0].labels.with_name(TABLE), list(outcomes.values()))
     return list(outcomes.values())
 
@@ -207,7 +235,7 @@ def _say_where_it_stopped(error: BaseException, outcomes: dict[Path, Outcome]) -
 def _write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Outcome))
+    writer.writerow(each.name for each in fields(Outcome))
     writer.writerows(map(astuple, outcomes))
     try:
         write_file(path, text.getvalue().encode())
@@ -218,40 +246,35 @@ def _write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
         ) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Order:
-    """What a batch is to do: the options of `plan_batch` and of `open_cluster`."""
+    """What a batch is to do, and where."""
 
     output: Path
-    model: str | Path
-    axes: str | None = None
-    channel: int | tuple[int, ...] | None = None
-    pixel_size: float | None = None
-    views: int = 1
-    workers: int | None = None
-    scheduler: str | None = None
+    params: SegmentParams
+    where: BatchParams = field(default_factory=BatchParams)
 
 
-def segment_files(request: dict[str, Any], report: Report, cancelled: IsCancelled) -> list[Outcome]:
-    """Segment the images `request["inputs"]` as `request["order"]` says; each outcome is reported as news."""
-    inputs: Sequence[Path] = request["inputs"]
-    order: Order = request["order"]
+@dataclass(frozen=True, slots=True)
+class BatchRequest(Request[list[Outcome]]):
+    """Segment image files, and those in folders, as an order says."""
+
+    inputs: tuple[Path, ...]
+    order: Order
+
+
+def segment_files(request: BatchRequest, report: Report, cancelled: IsCancelled) -> list[Outcome]:
+    """Segment image files; each outcome is reported as news."""
+    order = request.order
 
     def say(sentence: str) -> None:
         report(Progress(message=sentence))
 
     say("Looking at the images and the folder")
-    tasks = plan_batch(
-        inputs,
-        order.output,
-        order.model,
-        axes=order.axes,
-        channel=order.channel,
-        pixel_size=order.pixel_size,
-        views=order.views,
-    )
-    with open_cluster(order.scheduler, order.workers, len(tasks), say) as client:
+    tasks = plan_batch(request.inputs, order.output, order.params)
+    where = order.where
+    with open_cluster(where.scheduler, where.workers, len(tasks), say) as client:
         return run_batch(client, tasks, lambda outcome: report(Progress(news=(outcome,))), cancelled)
 
 
-JOBS = {"batch": segment_files}
+JOBS = {BatchRequest: segment_files}

@@ -11,16 +11,18 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_unet.core.base import InputError, Labels
+from napari_unet.core.base import InputError, Labels, Report, SegmentParams, ignore
 from napari_unet.core.image import plan_planes
 from napari_unet.io import (
     ENDING,
@@ -41,16 +43,9 @@ _one_at_a_time = threading.Lock()
 """Held while an image is segmented: the threads of a worker share one network, which uses all cores."""
 
 
-class Settings(BaseModel):
-    """How the images of a batch are segmented, as in `jobs.segment`; `model` is what `identify` returns."""
+class Settings(SegmentParams):
+    """How the images of a batch are segmented; `model` is what `identify` returns."""
 
-    model_config = ConfigDict(frozen=True)
-
-    model: str
-    axes: str | None = None
-    channel: int | tuple[int, ...] | None = None
-    pixel_size: float | None = None
-    views: int = 1
     version: str = version("napari-unet")
 
 
@@ -121,24 +116,25 @@ class Outcome:
     model: str = ""
 
 
-def segment_file(task: Task) -> Outcome:
+def segment_file(
+    task: Task, report: Report = ignore, warn: Callable[[str], object] = lambda note: None
+) -> Outcome:
     """Segment an image file in this process, unless it is finished, and write its labels and its record.
+
+    `warn` is told at once what the outcome's notes say in the end.
 
     Where the image cannot be segmented, the outcome says why. Raises InputError where results cannot be
     written: then the next image has no chance either.
     """
-    import dask
-
     start = perf_counter()
     try:
         digest = hash_image(task.image)
         record = _read_record(task.record)
         if record and (record.image, record.settings) == (digest, task.settings) and _is_there(task):
             return _tell(task, record, "kept")
-        # Lazy pixels would otherwise be read by further tasks of the cluster, which this one keeps waiting.
-        with _one_at_a_time, dask.config.set(scheduler="synchronous"):
+        with _one_at_a_time, _reading_here():
             file = read_image(task.image)
-            labels, notes, chosen = _segment(task, file)
+            labels, notes, chosen = _segment(task, file, report, warn)
     except (InputError, OSError, MemoryError) as error:
         return Outcome(task.image, worker=name_process(), status="failed", error=_explain(error, task.image))
     made = Record(
@@ -152,6 +148,15 @@ def segment_file(task: Task) -> Outcome:
     )
     _write(task, file, labels, made)
     return _tell(task, made, "done")
+
+
+def _reading_here() -> AbstractContextManager[object]:
+    """Read lazy pixels in this thread, not by further tasks of a cluster, which this one keeps waiting."""
+    if find_spec("dask") is None:  # then there is no cluster, and nothing is lazy
+        return nullcontext()
+    import dask
+
+    return dask.config.set(scheduler="synchronous")
 
 
 def _tell(task: Task, made: Record, status: Literal["done", "kept"]) -> Outcome:
@@ -184,9 +189,16 @@ def name_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str], str]:
+def _segment(
+    task: Task, file: ImageFile, report: Report, warn: Callable[[str], object]
+) -> tuple[Labels, list[str], str]:
     """Return the labels, what there is to be said of them, and which of several models drew them."""
     settings, notes = task.settings, list[str]()
+
+    def note(sentence: str) -> None:
+        notes.append(sentence)
+        warn(sentence)
+
     models = [resolve_model(name, settings.views) for name in task.models]
     if identify([model.sha256 for model in models]) != settings.model:
         raise InputError(
@@ -196,11 +208,13 @@ def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str], str]:
     if len(models) > 1:
         grid = plan_planes(file.data.shape, settings.axes or file.axes)
         size = settings.pixel_size or file.pixel_size
-        choice = choose_model(file.data, grid, task.models, channel=settings.channel, pixel_size=size)
+        choice = choose_model(
+            file.data, grid, task.models, channel=settings.channel, pixel_size=size, report=report
+        )
         model = resolve_model(choice.model, settings.views)
         chosen = choice.model.stem
         if not choice.finds_cells:
-            notes.append(choice.explain())
+            note(choice.explain())
     output = task.large_labels if _is_large(task, file) else None
     if output:
         task.record.unlink(missing_ok=True)  # before the labels that it is about are replaced
@@ -211,7 +225,8 @@ def _segment(task: Task, file: ImageFile) -> tuple[Labels, list[str], str]:
         channel=settings.channel,
         pixel_size=settings.pixel_size or file.pixel_size,
         output=output,
-        warn=notes.append,
+        progress=report,
+        warn=note,
     )
     return labels, notes, chosen
 
@@ -247,6 +262,9 @@ def _explain(error: Exception, image: Path) -> str:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, MemoryError):
-        return f"{image.name} does not fit into memory: use fewer workers, or a part of the image."
+        return (
+            f"{image.name} does not fit into memory: close other programs, use fewer processes, or a part of "
+            "the image."
+        )
     reason = getattr(error, "strerror", None) or str(error)
     return f"{image.name} cannot be read ({reason}): check that it is there for all workers."

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.core.base import Float32, InputError, Progress, Report
+from napari_unet.core.base import AUTO, Float32, InputError, Progress, Report
 from napari_unet.core.cells import LEAST_FIT, measure_fit
 from napari_unet.core.image import Channels, PlaneGrid, list_windows, measure_detail, normalise
 from napari_unet.jobs.lazy_plane import open_plane, plane_shape
 from napari_unet.jobs.model_cache import check_channels, resolve_model
-from napari_unet.models import AUTO, find_models
+from napari_unet.models import find_models
 
 if TYPE_CHECKING:
     from napari_unet.nn import Model

@@ -27,14 +27,20 @@ from napari_unet.core.image import Channels, check_pixels, plan_planes
 from napari_unet.core.review import ignore_crumbs
 from napari_unet.io import hash_image
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
+from napari_unet.jobs.protocol import (
+    Doubted,
+    ExamineRequest,
+    FineTuned,
+    FineTuneRequest,
+    Known,
+    PrepareRequest,
+)
 from napari_unet.jobs.train import software_versions
 from napari_unet.nn import read_card, replace_card
 
 if TYPE_CHECKING:
     from napari_unet.nn import Model
     from napari_unet.nn.learn import CorrectedPlane, FineTuneResult
-
-Request = dict[str, Any]
 
 
 def fine_tune(
@@ -182,50 +188,63 @@ def _corrected_planes(
     return planes
 
 
-def fine_tune_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
-    """Do what `fine_tune` does and write the new model to a file; what may be wrong is "doubt"."""
-    output = Path(request.pop("output"))
-    start = perf_counter() - max(time() - request.pop("pressed", time()), 0.0)
+def fine_tune_job(request: FineTuneRequest, report: Report, cancelled: IsCancelled) -> FineTuned | Doubted:
+    """Do what `fine_tune` does and write the new model to a file."""
+    waited = 0.0 if request.pressed is None else max(time() - request.pressed, 0.0)
+    start, planes, output = perf_counter() - waited, request.corrections, request.output
     try:
         result = fine_tune(
-            **request, name=output.stem, progress=obey(report, cancelled), started=start, examine=False
+            request.model,
+            [plane.image for plane in planes],
+            [plane.labels for plane in planes],
+            reviewed=[plane.reviewed for plane in planes],
+            axes=[plane.axes for plane in planes],
+            pixel_size=[plane.pixel_size for plane in planes],
+            names=[plane.name for plane in planes],
+            seen_at=[plane.seen_at for plane in planes],
+            hashes=[plane.hash for plane in planes],
+            seconds=request.seconds,
+            steps=request.steps,
+            seed=request.seed,
+            name=output.stem,
+            started=start,
+            next_planes=request.next_planes,
+            anyway=request.anyway,
+            examine=False,
+            progress=obey(report, cancelled),
         )
     except DoubtfulError as doubt:  # not an end: the user may want to go on
-        return {"doubt": str(doubt)}
+        return Doubted(str(doubt))
     result.model.save(output)
-    return {
-        "before": result.before.model_dump() if result.before else None,
-        "after": result.after.model_dump() if result.after else None,
-        "verdict": str(result.verdict),
-        "share": result.share,
-        "history": result.history,
-        "output": str(output),
-        "seconds": perf_counter() - start,
-        "cpu_seconds": result.cpu_seconds,
-        "step_seconds": result.step_seconds,
-        "learning_seconds": result.learning_seconds,
-    }
+    return FineTuned(
+        output=output,
+        verdict=result.verdict,
+        before=result.before,
+        after=result.after,
+        seconds=perf_counter() - start,
+        share=result.share,
+        history=tuple(result.history),
+        cpu_seconds=result.cpu_seconds,
+        step_seconds=result.step_seconds,
+        learning_seconds=result.learning_seconds,
+    )
 
 
-def prepare_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+def prepare_job(request: PrepareRequest, report: Report, cancelled: IsCancelled) -> None:
     """Do what a fine-tuning of a model begins with, so that it need not be waited for."""
     from napari_unet.nn.learn import prepare
 
-    prepare(resolve_model(request["model"]), obey(report, cancelled))
-    return {}
+    prepare(resolve_model(request.model), obey(report, cancelled))
 
 
-def examine_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+def examine_job(request: ExamineRequest, report: Report, cancelled: IsCancelled) -> Known:
     """Try two models on scenes that the first one knows; the second's card is told what it has forgotten."""
     from napari_unet.nn.learn import measure_known
 
-    models, child = (
-        (resolve_model(request["parent"]), resolve_model(request["child"])),
-        Path(request["child"]),
-    )
+    models = resolve_model(request.parent), resolve_model(request.child)
     before, after = measure_known(*models, obey(report, cancelled))
     if before is not None:
-        card = read_card(child)
+        card = read_card(request.child)
         scores = {**card.scores, "known": {"before": before, "after": after}}
-        replace_card(child, card.model_copy(update={"scores": scores}))
-    return {"known_before": before, "known_after": after}
+        replace_card(request.child, card.model_copy(update={"scores": scores}))
+    return Known(before, after)

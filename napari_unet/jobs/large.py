@@ -11,16 +11,19 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.core.base import InputError, Progress, Report
+from napari_unet.core.base import InputError, IsCancelled, Progress, Report
 from napari_unet.core.cells import link_cells, needed_maps
-from napari_unet.core.image import Channels, Footprint, PlaneGrid, estimate_footprint
-from napari_unet.io import BLOCK, ENDING, TEMPORARY, fill_label_image
+from napari_unet.core.image import Channels, Footprint, PlaneGrid, estimate_footprint, plan_planes
+from napari_unet.io import BLOCK, ENDING, TEMPORARY, count_cells, fill_label_image
 from napari_unet.jobs.lazy_plane import PlaneSlot, open_plane, plane_shape
+from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.plane import OnDisk, segment_plane, tell_of_plane
+from napari_unet.jobs.protocol import EstimateRequest, LargeRequest, LargeResult
 
 if TYPE_CHECKING:
     from napari_unet.nn import Model
@@ -123,3 +126,32 @@ def _check_room(output: Path, footprint: Footprint) -> None:
             f"The image {footprint.describe()}, but {output.parent} has {free / 1e9:.1f} GB left: make room "
             "or choose another drive."
         )
+
+
+def segment_large_job(request: LargeRequest, report: Report, cancelled: IsCancelled) -> LargeResult:
+    """Segment an image, which may be bigger than memory, into a label image on the disk."""
+    start = perf_counter()
+    tell, notes = obey(report, cancelled), list[str]()
+    tell(Progress(0.0, "Loading the model"))
+    grid, run = _plan(request, tell, notes.append)
+    labels = segment_to_disk(request.image, grid, request.output, run)
+    seconds = perf_counter() - start
+    return LargeResult(cells=count_cells(labels), seconds=seconds, notes=tuple(notes[1:]))
+
+
+def estimate_job(request: EstimateRequest, _report: Report, _cancelled: IsCancelled) -> str:
+    """Say what a `segment_large_job` of an image with this outline would need."""
+    grid, run = _plan(request, lambda progress: None, lambda said: None)
+    return estimate(request.image, grid, run).describe()
+
+
+def _plan(
+    request: LargeRequest | EstimateRequest, report: Report, warn: Callable[[str], object]
+) -> tuple[PlaneGrid, LargeRun]:
+    params = request.params
+    model = resolve_model(params.model, params.views)
+    grid = plan_planes(tuple(request.image.shape), params.axes)
+    channel = check_channels(grid, params.channel, model)
+    return grid, LargeRun(
+        model=model, channel=channel, pixel_size=params.pixel_size, report=report, warn=warn
+    )

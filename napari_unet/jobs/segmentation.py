@@ -1,4 +1,4 @@
-"""Segment images: the function for Python and the command line, and the worker's job."""
+"""Segment images: the function for Python and the command line, and the worker's jobs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from napari_unet.core.base import IsCancelled, Labels, Progress, Report, ignore
+from napari_unet.core.base import AUTO, IsCancelled, Labels, Progress, Report, ignore
 from napari_unet.core.cells import link_cells
-from napari_unet.core.image import Channels, check_pixels, plan_planes, read_boxes
+from napari_unet.core.image import Channels, PlaneGrid, check_pixels, plan_planes, read_boxes
 from napari_unet.core.review import Doubts
 from napari_unet.io import BLOCK
 from napari_unet.jobs.choose_model import pick_model
@@ -22,7 +22,7 @@ from napari_unet.jobs.doubts import find_doubts
 from napari_unet.jobs.large import LargeRun, segment_to_disk
 from napari_unet.jobs.model_cache import check_channels, obey, resolve_model
 from napari_unet.jobs.plane import PlaneCells, segment_plane, tell_of_plane
-from napari_unet.models import AUTO
+from napari_unet.jobs.protocol import SegmentRequest, SegmentResult, ViewRequest, ViewResult
 
 if TYPE_CHECKING:
     from napari_unet.nn import Model
@@ -60,36 +60,7 @@ def segment(
     at a time; it changes the memory that is needed, and not the cells.
     InputError for an image or a model that cannot be used; what ``progress`` raises ends the run.
     """
-    return _segment(
-        image,
-        model,
-        axes=axes,
-        channel=channel,
-        pixel_size=pixel_size,
-        views=views,
-        output=output,
-        block=block,
-        report=progress or ignore,
-        warn=warn,
-        look=lambda number, model, cells: None,
-    )
-
-
-def _segment(
-    image: ArrayLike,
-    model: Model | str | Path,
-    *,
-    axes: str | None = None,
-    channel: Channels = None,
-    pixel_size: float | None = None,
-    views: int | None = None,
-    output: str | os.PathLike[str] | None = None,
-    block: int = BLOCK,
-    report: Report,
-    warn: Callable[[str], object],
-    look: Callable[[int, Model, PlaneCells], object],
-) -> Labels:
-    """Do what `segment` does; `look(number, model, cells)` sees every plane's maps before they go."""
+    report = progress or ignore
     array: Any = image if output is not None else np.asarray(image)
     grid = plan_planes(array.shape, axes)
     if output is None:
@@ -107,12 +78,27 @@ def _segment(
             model=loaded, channel=channel, pixel_size=pixel_size, block=block, report=report, warn=warn
         )
         return segment_to_disk(array, grid, Path(output), run)
+    return _segment_planes(array, grid, loaded, channel, pixel_size, report=report, warn=warn)
+
+
+def _segment_planes(
+    image: NDArray[Any],
+    grid: PlaneGrid,
+    model: Model,
+    channel: Channels,
+    pixel_size: float | None,
+    *,
+    report: Report,
+    warn: Callable[[str], object],
+    look: Callable[[int, PlaneCells], object] = lambda number, cells: None,
+) -> Labels:
+    """Return the linked cells of all planes; `look(number, cells)` sees every plane's maps before they go."""
     labels = np.zeros(grid.label_shape, np.int32)
     indices, questions = list(grid.indices()), list[str]()
     for number, index in enumerate(indices):
-        plane = grid.plane(array, index, channel)
+        plane = grid.plane(image, index, channel)
         cells = segment_plane(
-            loaded,
+            model,
             read_boxes(plane),
             (plane.shape[0], plane.shape[1]),
             pixel_size=pixel_size,
@@ -120,7 +106,7 @@ def _segment(
         )
         labels[grid.select(index)] = cells.labels
         questions.append(cells.question)
-        look(number, loaded, cells)
+        look(number, cells)
     if all(questions):
         warn(questions[0])
     if len(indices) > 1:
@@ -128,27 +114,62 @@ def _segment(
     return link_cells(labels, grid.label_axes)
 
 
-Request = dict[str, Any]
-
-
-def segment_job(request: Request, report: Report, cancelled: IsCancelled) -> dict[str, Any]:
+def segment_job(request: SegmentRequest, report: Report, cancelled: IsCancelled) -> SegmentResult:
     """Do what `segment` does; tell, too, where labels are in doubt and at which scales planes were seen."""
-    start = perf_counter()
-    model = resolve_model(request.pop("model"), request.pop("views", None))
-    doubts: list[Doubts] = []
-    scales: list[float] = []
-    notes: list[str] = []
+    start, tell = perf_counter(), obey(report, cancelled)
+    model, grid, channel = _begin(request, tell)
+    doubts, scales, notes = list[Doubts](), list[float](), list[str]()
 
-    def look(number: int, model: Model, cells: PlaneCells) -> None:
+    def look(number: int, cells: PlaneCells) -> None:
         doubts.append(find_doubts(model.card, cells, number))
         scales.append(cells.scale)
 
-    labels = _segment(model=model, report=obey(report, cancelled), warn=notes.append, look=look, **request)
-    return {
-        "labels": labels,
-        "doubts": Doubts.join(doubts),
-        "scales": scales,
-        "seconds": perf_counter() - start,
-        "model": model.sha256,
-        "notes": notes,
-    }
+    pixel_size = request.params.pixel_size
+    labels = _segment_planes(
+        request.image, grid, model, channel, pixel_size, report=tell, warn=notes.append, look=look
+    )
+    return SegmentResult(
+        labels=labels,
+        seconds=perf_counter() - start,
+        scales=tuple(scales),
+        doubts=Doubts.join(doubts),
+        notes=tuple(notes),
+    )
+
+
+def segment_view_job(request: ViewRequest, report: Report, cancelled: IsCancelled) -> ViewResult:
+    """Segment a box of one plane; tell, too, where labels are in doubt."""
+    start, tell = perf_counter(), obey(report, cancelled)
+    model, grid, channel = _begin(request, tell)
+    plane = grid.plane(request.image, (0,) * len(grid.stack_shape), channel)
+
+    def say(part: float, what: str) -> None:
+        tell(Progress(part, f"Segmenting what you see: {what}"))
+
+    cells = segment_plane(
+        model,
+        read_boxes(plane),
+        (plane.shape[0], plane.shape[1]),
+        request.box,
+        pixel_size=request.params.pixel_size,
+        scale=request.scale,
+        tell=say,
+    )
+    return ViewResult(
+        labels=cells.labels,
+        window=cells.window,
+        seconds=perf_counter() - start,
+        scales=(cells.scale,),
+        doubts=find_doubts(model.card, cells),
+        notes=(cells.question,) if cells.question else (),
+    )
+
+
+def _begin(request: SegmentRequest | ViewRequest, report: Report) -> tuple[Model, PlaneGrid, Channels]:
+    """Return the model, the planes and the channels that a request is about, once its pixels are checked."""
+    params = request.params
+    grid = plan_planes(request.image.shape, params.axes)
+    check_pixels(request.image)
+    report(Progress(0.0, "Loading the model"))
+    model = resolve_model(params.model, params.views)
+    return model, grid, check_channels(grid, params.channel, model)

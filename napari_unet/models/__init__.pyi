@@ -16,7 +16,6 @@ from .lineage import (
     trace_ancestry,
 )
 from .registry import (
-    AUTO,
     BUNDLED,
     DEFAULT_MODEL,
     ModelEntry,
@@ -32,7 +31,6 @@ from .registry import (
 
 __all__ = [
     "AUTHORS",
-    "AUTO",
     "BUNDLED",
     "DEFAULT_MODEL",
     "UNKNOWN",

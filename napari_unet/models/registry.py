@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from napari_unet.nn import Model
 
 DEFAULT_MODEL = "nuclei"
-AUTO = "auto"
-"""In place of a model's name: the one that fits the image best."""
 BUNDLED = Path(__file__).parent / "bundled"
 
 

@@ -19,6 +19,7 @@ from napari_unet.io import LayerData, list_images, read_result
 from napari_unet.jobs import (
     MISSING,
     TABLE,
+    BatchRequest,
     Order,
     Outcome,
     collect_notes,
@@ -57,7 +58,7 @@ class BatchSession:
         self.is_error = bool(self.notice)
         self.progress = Progress()
         self._background = Background(post)
-        self._job: Job | None = None
+        self._job: Job[list[Outcome]] | None = None
         self._throughput = Throughput()
 
     @property
@@ -102,7 +103,7 @@ class BatchSession:
             self.output = order.output
             self.outcomes = {file: Outcome(file) for file in self.outcomes}
             self._throughput, self.progress = Throughput(), Progress()
-            self._job = self.worker.submit("batch", inputs=list(self.outcomes), order=order)
+            self._job = self.worker.submit(BatchRequest(tuple(self.outcomes), order))
             self._background.follow(
                 self._job,
                 progress=self._take,
@@ -174,8 +175,7 @@ class BatchSession:
         self._throughput.count(told)
         self.told.emit(told)
 
-    def _done(self, result: object) -> None:
-        assert isinstance(result, list)
+    def _done(self, result: list[Outcome]) -> None:
         self._note(result)
         self._end()
         self.notice, self.is_error = describe_end(result, self.output or Path())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +17,7 @@ from napari_unet.core.cells import Columns, measure
 from napari_unet.core.image import Channels, PlaneGrid, plan_planes
 from napari_unet.core.review import Doubts, Patch, Place, Review, ReviewCounts, Tour, changed_box
 from napari_unet.io import Calibration, hash_samples, is_large, read_calibration
-from napari_unet.session.scope import Part, Planes, View
+from napari_unet.session.scope import WHOLE, Planes, Scope, View
 from napari_unet.session.source import Source, name_axes, read_plane
 from napari_unet.store import Edit, ImageRecord, JournalWriter, Project
 
@@ -39,10 +37,10 @@ class OpenImage:
     `review` is None until the image is segmented; its `labels` are those last handed to the disk. `counts`
     and `features` follow it with some delay. `doubts` are the network's about its prediction, None where
     they are not known; `tour` leads from one doubtful place to the next. `problem` is a sentence about what
-    could not be read. `scales` are those at which networks saw a plane, by model, channel and plane; `view`
-    is what was segmented last, where that was no whole plane. `model` is the one that was taken for it,
-    and `why`; `origin` is the name of the model that predicted the labels, or of the masks that they are.
-    `edits` counts what the user has done to the review since it was opened.
+    could not be read. `scales` are those at which networks saw a plane, by model, channel and plane; `scope`
+    is what was segmented last, `segmented` are the planes that ever were. `model` is the one that was taken
+    for it, and `why`; `origin` is the name of the model that predicted the labels, or of the masks that
+    they are. `edits` counts what the user has done to the review since it was opened.
     """
 
     source: Source
@@ -69,7 +67,8 @@ class OpenImage:
     model: Path | None = None
     why: str = ""
     scales: dict[tuple[str, Channels, Index], float] = field(default_factory=dict)
-    view: View | None = None
+    scope: Scope = WHOLE
+    segmented: Planes | None = None
     origin: str = ""
     edits: int = 0
 
@@ -113,7 +112,10 @@ class OpenImage:
 
     def remember(self) -> None:
         """Store how the image is taken; called on the session's background thread."""
-        self.record.remember(axes=self.grid.axes, pixel_size=self.pixel_size, channel=self.channel)
+        planes = self.segmented.indices if self.segmented is not None else None
+        self.record.remember(
+            axes=self.grid.axes, pixel_size=self.pixel_size, channel=self.channel, planes=planes
+        )
         self.first.remember(named=self.named)
 
     def note(self, labels: Labels, plane: Index | None) -> Box | None:
@@ -151,6 +153,7 @@ class OpenImage:
     def begin(self, review: Review, model: str) -> None:
         """Put a new review on the disk; called on the session's background thread."""
         self.record.begin_review(review.prediction, review.labels, review.marked, model=model)
+        self.remember()
         self.origin = model
 
     def adopt(self, review: Review, labels: Labels, snapshot: Review | None) -> Review | None:
@@ -216,29 +219,17 @@ class OpenImage:
         pixels = [read_plane(self.source.data, self.grid.axes, plane) for plane in planes]
         return (pixels[0], axes) if len(pixels) == 1 else (np.stack(pixels), "Z" + axes)
 
+    @property
+    def next_scope(self) -> Scope:
+        """What a new model is to segment again: the view that was segmented last, or all planes that were."""
+        return self.scope if isinstance(self.scope, View) else self.segmented or WHOLE
+
     def next_shapes(self) -> list[tuple[int, ...]]:
         """Return the shapes (Y, X) of what a new model is to segment again."""
-        if self.view is not None:
-            return [tuple(stop - start for start, stop in self.view.box)]
-        planes = self.segmented_planes()
-        count = math.prod(self.grid.stack_shape) if planes is None else len(planes)
-        return [tuple(self.grid.label_shape[-2:])] * count
-
-    def segmented_planes(self) -> list[Index] | None:
-        """Return the planes that were segmented one by one; None if the image was segmented as a whole."""
-        if self.review is None or not self.grid.stack_shape:
-            return None
-        indices = list(self.grid.indices())
-        planes = [self.review.labels[self.grid.select(index)] for index in indices]
-        found = [index for index, plane in zip(indices, planes, strict=True) if plane.any()]
-        if len(found) in (0, len(indices)):
-            return None
-        linked = any(((above == below) & (above > 0)).any() for above, below in itertools.pairwise(planes))
-        return None if linked else found
-
-    def segmented_part(self) -> Part:
-        """Return what a new model is to segment again: what is in use, or was last looked at."""
-        return self.view or Planes(self.segmented_planes())
+        scope = self.next_scope
+        if isinstance(scope, View):
+            return [tuple(stop - start for start, stop in scope.box)]
+        return [tuple(self.grid.label_shape[-2:])] * len(scope.list_planes(self.grid))
 
     def _submit(self, edit: Edit) -> None:
         if self.replacing:
@@ -286,6 +277,7 @@ def open_image(project: Project, source: Source, opened: Mapping[str, OpenImage]
         image.problem = str(error)
     if image.review is not None:
         image.edited = _last_change(record)
+        image.segmented = _remembered_planes(record, grid)
         image.origin = record.model or ""
     return image
 
@@ -324,6 +316,13 @@ def _remembered_channel(record: ImageRecord, grid: PlaneGrid) -> Channels:
     except (InputError, TypeError):
         return None
     return tuple(picked) if len(picked) > 1 else next(iter(picked), None)
+
+
+def _remembered_planes(record: ImageRecord, grid: PlaneGrid) -> Planes:
+    """Return the planes that were segmented, all where it is not known or they are not there."""
+    known, there = record.context.get("planes"), set(grid.indices())
+    planes = [tuple(plane) for plane in known if isinstance(plane, list)] if isinstance(known, list) else []
+    return Planes(tuple(planes)) if planes and there.issuperset(planes) else WHOLE
 
 
 def _ask_file(source: Source) -> Calibration | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
+from napari_unet.core.base import SegmentParams
 from napari_unet.core.cells import LEAST_FIT
 from napari_unet.core.image import Channels
-from napari_unet.jobs import Choice, list_candidates
+from napari_unet.jobs import Choice, ChooseRequest, list_candidates
 from napari_unet.session.idle import IdleWork
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.runner import Runner
+from napari_unet.session.scope import View
 from napari_unet.store import Project
 
 FEWEST_FOUND = 3
@@ -23,7 +24,7 @@ class Knowledge:
     """What is known of how well the models fit the open images.
 
     Where a model finds next to nothing, all of them look at the image while nobody waits. `list_names()`
-    returns the names of the models there are.
+    returns the names of the models there are, `describe(image, channel)` how an image is segmented.
     """
 
     def __init__(
@@ -33,9 +34,10 @@ class Knowledge:
         images: OpenImages,
         idle: IdleWork,
         list_names: Callable[[], Collection[str]],
+        describe: Callable[[OpenImage, Channels], SegmentParams],
     ) -> None:
         self._project, self._runner, self._idle = project, runner, idle
-        self._images, self._list_names = images, list_names
+        self._images, self._list_names, self._describe = images, list_names, describe
         self._choices: dict[str, Choice] = {}
         self._searched: set[str] = set()
         images.measured.connect(self._consider)
@@ -45,20 +47,19 @@ class Knowledge:
         self._searched.add(image.key)
         self._choices[image.key] = choice
 
-    def order(self, image: OpenImage, channel: Channels) -> dict[str, Any]:
-        """Return a "choose" request about an image; called on the background thread, since it reads."""
+    def order(self, image: OpenImage, params: SegmentParams) -> ChooseRequest:
+        """Return a request about an image; called on the background thread, since it reads."""
         indices = list(image.grid.indices())
         pixels, axes = image.read_planes([indices[len(indices) // 2]])
-        models = list_candidates([self._project.models_folder])
-        look = {"channel": channel, "pixel_size": image.pixel_size}
-        return {"image": pixels, "axes": axes, "models": models, **look}
+        models = tuple(list_candidates([self._project.models_folder]))
+        return ChooseRequest(image=pixels, params=params.model_copy(update={"axes": axes}), models=models)
 
     def knows_cells(self, image: OpenImage) -> bool:
         """Whether the model that made an image's labels seems to know its cells; if unsure, it does."""
         fits = dict(choice.fits) if (choice := self._choices.get(image.key)) else {}
         if image.origin in fits:
             return fits[image.origin] >= LEAST_FIT
-        if image.counts is None or image.view is not None or image.origin not in self._list_names():
+        if image.counts is None or isinstance(image.scope, View) or image.origin not in self._list_names():
             return True
         return image.counts.predicted_cells >= FEWEST_FOUND
 
@@ -87,7 +88,7 @@ class Knowledge:
             self._searched.discard(key)
 
         self._runner.later(
-            lambda: self.order(image, image.channel),
-            lambda request: self._idle.do("choose", take, **request),
+            lambda: self.order(image, self._describe(image, image.channel)),
+            lambda request: self._idle.do(request, take),
             give_up=missed,
         )

@@ -15,6 +15,7 @@ from napari_unet.io.labels import LabelFile, Target, fit_labels, read_labels
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.runner import Activity, Run, Runner
+from napari_unet.session.scope import WHOLE
 from napari_unet.session.source import Source
 
 ORIGIN = "masks: "
@@ -73,7 +74,8 @@ class Masks:
             return merge_labels(image.grid, review, found.labels, None)
 
         def adopted(old: Review | None) -> None:
-            image.view = None
+            image.scope = image.segmented = WHOLE
+            self._runner.later(image.remember, lambda _: None)
             if old is not None and old.reviewed().any():
                 notes.append("What you had reviewed is kept.")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from napari_unet.core.learning import FEWEST_STEPS
+from napari_unet.jobs import FineTuned
 
 _OTHER_WORK = 20.0  # steps, that all but the learning takes about as long as
 _MOST_OTHER = 0.6  # of the time
@@ -25,9 +25,9 @@ class Pace:
         return cls(step_seconds, _OTHER_WORK * step_seconds)
 
     @classmethod
-    def of(cls, result: dict[str, Any], seconds: float) -> Pace | None:
-        """Take it from the result of a fine_tune job whose labels came after `seconds`."""
-        step, learning = result.get("step_seconds"), result.get("learning_seconds")
+    def of(cls, result: FineTuned, seconds: float) -> Pace | None:
+        """Take it from the result of a fine-tuning that came after `seconds`."""
+        step, learning = result.step_seconds, result.learning_seconds
         return cls(step, seconds - learning) if step and learning else None
 
     def is_enough(self, seconds: float) -> bool:

@@ -12,23 +12,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_unet.core.base import Cancelled, Index, InputError, PlaneBox, Progress
+from napari_unet.core.base import Cancelled, InputError, Progress, SegmentParams
 from napari_unet.core.image import Channels
 from napari_unet.core.review import Review
 from napari_unet.io import add_labels, is_zarr
-from napari_unet.jobs import Outline
+from napari_unet.jobs import EstimateRequest, LargeRequest, LargeResult, Outline
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.runner import Activity, Run, Runner
+from napari_unet.session.scope import WHOLE, Scope, View
 from napari_unet.store import DiskCells, ImageRecord, Project, Region, check_size, find_known, read_region
 from napari_unet.worker import Job, Worker
 
 _HIGHEST, _WRITTEN = "highest_cell", "written"
 
-Cut = Callable[[Region, NDArray[Any]], object]
 Shown = tuple[list[Any], int]
 """The levels of cells on the disk, and how many steps can be taken back."""
 
@@ -36,11 +37,14 @@ Shown = tuple[list[Any], int]
 class Regions:
     """The regions of large images, and their cells on the disk; used from the window's thread.
 
-    `model()` returns the model in use, `views()` how many times it looks. `cells_written(key, levels)` is
-    emitted when a window should show the cells of a large image, lazy arrays of which the finest comes first.
+    `model()` returns the model in use, `describe(image, channel)` how it segments. `cells_written(key,
+    levels)` is emitted when a window should show the cells of a large image, lazy arrays, the finest first.
+    `cut_out(key, region, pixels, channel)` is emitted when it should show a region of one, whose pixels have
+    all axes.
     """
 
     cells_written = Signal(str, list)
+    cut_out = Signal(str, Region, np.ndarray, object)
 
     def __init__(
         self,
@@ -49,10 +53,10 @@ class Regions:
         runner: Runner,
         images: OpenImages,
         model: Callable[[], Path | None],
-        views: Callable[[], int],
+        describe: Callable[[OpenImage, Channels], SegmentParams],
     ) -> None:
         self._project, self._worker, self._runner, self._images = project, worker, runner, images
-        self._model, self._views = model, views
+        self._model, self._describe = model, describe
         self._steps: dict[str, int] = {}
 
     def has_cells(self, key: str) -> bool:
@@ -63,15 +67,23 @@ class Regions:
         """Whether cells of a region were put into those of a large image."""
         return self._steps.get(key, 0) > 0
 
-    def cut(self, image: OpenImage, plane: Index, box: PlaneBox, then: Cut) -> None:
-        """Read what is seen of a plane of a large image, then call `then(region, pixels)`.
+    def segment(self, image: OpenImage, scope: Scope, channel: Channels) -> None:
+        """Segment all of a large image, or cut the region out of it that is in view."""
+        if isinstance(scope, View):
+            self._cut(image, scope, channel)
+        elif scope == WHOLE:
+            self._segment_all(image, channel)
+        else:
+            self._runner.refuse(f"'{image.name}' is large: choose what of it to segment, then press Segment.")
 
-        If most of it was cut out before, that region is taken. The pixels have all axes of the image. A box
-        that is too large is refused.
+    def _cut(self, image: OpenImage, view: View, channel: Channels) -> None:
+        """Read what is seen of a plane of a large image, then emit `cut_out`.
+
+        If most of it was cut out before, that region is taken. A box that is too large is refused.
         """
-        wanted = Region(image=image.key, plane=plane, box=box)
+        wanted = Region(image=image.key, plane=view.plane, box=view.box)
         try:
-            check_size(box)
+            check_size(view.box)
         except InputError as error:
             self._runner.refuse(str(error))
             return
@@ -88,7 +100,7 @@ class Regions:
             if run.cancelled:
                 self._runner.say("Stopped. Everything is as it was before.")
             else:
-                then(*cut)
+                self.cut_out.emit(image.key, *cut, channel)
 
         self._runner.later(work, finish, run=run)
 
@@ -121,18 +133,17 @@ class Regions:
         model = self._model()
         if model is None or self._runner.run is not None:
             return
-        request = {**self._describe(image, channel), "image": Outline.of(image.source.data)}
+        outline, params = Outline.of(image.source.data), self._describe(image, channel)
+        request = EstimateRequest(image=outline, params=params)
         path = _cells_of(image).path
 
-        def done(result: dict[str, Any]) -> None:
+        def done(needs: str) -> None:
             if self._runner.run is None:
-                self._runner.say(f"All of '{image.name}' {result['needs']}. Its cells go to {path}.")
+                self._runner.say(f"All of '{image.name}' {needs}. Its cells go to {path}.")
 
-        self._runner.submit_quietly(
-            lambda: self._worker.submit("estimate", model=str(model), **request), done
-        )
+        self._runner.submit_quietly(lambda: self._worker.submit(request), done)
 
-    def segment_all(self, image: OpenImage, channel: Channels) -> None:
+    def _segment_all(self, image: OpenImage, channel: Channels) -> None:
         """Segment all of a large image in the worker, from the disk to the disk.
 
         Corrected regions that had been put into its old cells are put into the new ones again.
@@ -144,23 +155,25 @@ class Regions:
         cells = _cells_of(image)
         image.channel = channel
 
-        def order() -> Job:
+        params = self._describe(image, channel)
+        request = LargeRequest(image=image.source.data, params=params, output=cells.path)
+
+        def order() -> Job[LargeResult]:
             image.remember()
             cells.sweep()
-            request = {**self._describe(image, channel), "model": str(model), "output": str(cells.path)}
             try:
-                return self._worker.submit("segment_large", image=image.source.data, **request)
+                return self._worker.submit(request)
             except (pickle.PicklingError, TypeError, AttributeError) as error:
                 raise InputError(
                     f"'{image.name}' cannot be handed to another process ({error}): save it as OME-Zarr and "
                     "open that."
                 ) from error
 
-        def done(result: dict[str, Any]) -> None:
-            said = f"{result['cells']} cells found in {result['seconds']:.0f} s; they are in {cells.path}."
+        def done(result: LargeResult) -> None:
+            said = f"{result.cells} cells found in {result.seconds:.0f} s; they are in {cells.path}."
             self._runner.later(
-                lambda: self._put_back(image, cells, result["cells"]),
-                partial(self._show, run, image, " ".join([said, *result["notes"]])),
+                lambda: self._put_back(image, cells, result.cells),
+                partial(self._show, run, image, " ".join([said, *result.notes])),
                 run=run,
             )
 
@@ -283,10 +296,6 @@ class Regions:
             region = read_region(record)
             if region is not None and region.image == key:
                 yield region, record
-
-    def _describe(self, image: OpenImage, channel: Channels) -> dict[str, Any]:
-        look = {"channel": channel, "views": self._views(), "pixel_size": image.pixel_size}
-        return {"axes": image.grid.axes, **look}
 
 
 def _cells_of(image: OpenImage) -> DiskCells:

@@ -37,7 +37,7 @@ class Run:
     """What the user started, from the press of the button to the result in the window."""
 
     activity: Activity
-    job: Job | None = None
+    job: Job[Any] | None = None
     cancelled: bool = False
 
 
@@ -122,8 +122,8 @@ class Runner:
     def submit(
         self,
         run: Run,
-        order: Callable[[], Job],
-        done: Callable[[Any], object],
+        order: Callable[[], Job[Result]],
+        done: Callable[[Result], object],
         cancelled: Callable[[], object] = _nothing,
     ) -> None:
         """Let `order` send a job, in the background since its arrays are copied, and follow it.
@@ -136,7 +136,7 @@ class Runner:
                 self.notice = progress.message or self.notice
                 self.progress.emit(progress)
 
-        def on_done(result: Any) -> None:
+        def on_done(result: Result) -> None:
             if run is self.run:
                 run.job = None
                 done(result)
@@ -152,7 +152,7 @@ class Runner:
             cancelled()
             self.say("Stopped. Everything is as it was before.")
 
-        def follow(job: Job) -> None:
+        def follow(job: Job[Result]) -> None:
             run.job = job
             self._background.follow(
                 job, progress=on_progress, done=on_done, failed=on_failed, cancelled=on_cancelled
@@ -162,12 +162,12 @@ class Runner:
 
         self.later(order, follow, run=run)
 
-    def submit_quietly(self, order: Callable[[], Job], done: Callable[[Any], object]) -> None:
+    def submit_quietly(self, order: Callable[[], Job[Result]], done: Callable[[Result], object]) -> None:
         """Let `order` send a job that the user did not ask for: what goes wrong is only logged."""
         self.later(order, lambda job: self.follow_quietly(job, done))
 
     def follow_quietly(
-        self, job: Job, done: Callable[[Any], object], missed: Callable[[], object] = _nothing
+        self, job: Job[Result], done: Callable[[Result], object], missed: Callable[[], object] = _nothing
     ) -> None:
         """Follow a job that the user did not ask for; `missed()` is called if it fails or is cancelled."""
 
@@ -226,10 +226,10 @@ class Background:
 
     def follow(
         self,
-        job: Job,
+        job: Job[Result],
         *,
         progress: Callable[[Progress], object],
-        done: Callable[[object], object],
+        done: Callable[[Result], object],
         failed: Callable[[str, str], object],
         cancelled: Callable[[], object],
     ) -> None:

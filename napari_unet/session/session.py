@@ -12,11 +12,23 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
-from napari_unet.core.base import Index, Labels, PlaneBox
+from napari_unet.core.base import AUTO, Index, Labels, SegmentParams
 from napari_unet.core.image import Channels
 from napari_unet.core.review import Review, restore_review
-from napari_unet.jobs import Choice
-from napari_unet.models import AUTO, DEFAULT_MODEL, ModelEntry, find_models
+from napari_unet.jobs import (
+    Choice,
+    ChooseRequest,
+    Doubted,
+    ExamineRequest,
+    FineTuned,
+    FineTuneRequest,
+    Known,
+    PrepareRequest,
+    SegmentResult,
+    Warmth,
+    WarmUpRequest,
+)
+from napari_unet.models import DEFAULT_MODEL, ModelEntry, find_models
 from napari_unet.session.idle import IdleWork
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
@@ -25,7 +37,7 @@ from napari_unet.session.masks import Masks
 from napari_unet.session.pace import Pace
 from napari_unet.session.regions import Regions
 from napari_unet.session.runner import Activity, Post, Run, Runner
-from napari_unet.session.scope import Part, Planes, View
+from napari_unet.session.scope import WHOLE, Planes, Scope, add_planes
 from napari_unet.session.source import Source
 from napari_unet.session.training_images import Teachers, gather_corrections
 from napari_unet.session.trial import Trial, name_model, new_run_folder
@@ -50,7 +62,7 @@ class Session:
         self.images = OpenImages(project, self.runner, self.find_model)
         self.teachers = Teachers(project, self.runner, self.images, self._list_taught)
         self.regions = Regions(
-            project, worker, self.runner, self.images, lambda: self.model_in_use, lambda: self.views
+            project, worker, self.runner, self.images, lambda: self.model_in_use, self.describe
         )
         self.masks = Masks(self.runner, self.images)
         self.changed = self.runner.changed
@@ -62,7 +74,12 @@ class Session:
         self.doubted = False
         self.idle = IdleWork(worker, self.runner)
         self.knowledge = Knowledge(
-            project, self.runner, self.images, self.idle, lambda: {entry.path.stem for entry in self.models}
+            project,
+            self.runner,
+            self.images,
+            self.idle,
+            lambda: {entry.path.stem for entry in self.models},
+            self.describe,
         )
         self._prepared: Path | None = None
         self._learnt: dict[str, int] = {}  # edits by image that the model in use was kept after
@@ -157,30 +174,29 @@ class Session:
             self._warm_up()
             self.changed.emit()
 
-    def segment(
-        self,
-        source: Source,
-        *,
-        channel: Channels = None,
-        plane: Index | None = None,
-        box: PlaneBox | None = None,
-    ) -> None:
+    def segment(self, source: Source, scope: Scope | None = None, *, channel: Channels = None) -> None:
         """Segment an image, or a part of it, in the worker; what was reviewed keeps its labels.
 
-        `channel` is the one, or those, to look at; `plane` the index along the image's T and Z axes, None
-        for all of them; `box` the rows and columns of it outside of which all labels stay. A large image is
-        for `regions` and not segmented here.
+        `channel` is the one, or those, to look at. `scope` is what the user has chosen; None for the whole
+        image, unless that is large: then something has to be chosen, and a view becomes a region.
         """
+
+        def begin(run: Run, image: OpenImage) -> None:
+            if image.is_large and scope is not None:
+                self.runner.end(run)
+                self.regions.segment(image, scope, channel)
+            else:
+                self._segment(run, image, channel, scope or WHOLE)
+
         if self.run is None:
-            part = View(plane or (), box) if box else Planes(None if plane is None else [plane])
-            self._open(source, lambda run, image: self._segment(run, image, channel, part))
+            self._open(source, begin)
 
     def open_region(self, source: Source, *, channel: Channels = None) -> None:
         """Give a region that was cut out the cells that it has already, or else segment it."""
 
         def fill(run: Run, image: OpenImage) -> None:
             if not self.regions.fill(run, image):
-                self._segment(run, image, channel, Planes())
+                self._segment(run, image, channel, WHOLE)
 
         if self.run is None:
             self._open(source, fill)
@@ -209,7 +225,7 @@ class Session:
         self.doubted = False
         self.images.flushing.emit()
         self._settle_trial()
-        self.idle.drop("examine")  # which writes its result into the model that will be a parent now
+        self.idle.drop(ExamineRequest)  # which writes its result into the model that will be a parent now
         run, pressed, start = self.runner.begin(Activity.LEARNING, _COLLECTING), time(), monotonic()
         image, opened = self.images[key], list(self.images.values())
         edits = {each.key: each.edits for each in opened}
@@ -220,30 +236,36 @@ class Session:
         name = name_model(model.stem, {entry.path.stem for entry in self.models})
         taught, left_out = self._list_taught(), list[str]()
 
-        def order() -> Job:
+        def order() -> Job[FineTuned | Doubted]:
             corrections = gather_corrections(
                 self.project, image, opened, channel, model=str(model), taught=taught
             )
             left_out.extend(corrections.left_out)
             output = new_run_folder(self.project.runs_folder) / f"{name}.keras"
-            limits = {
-                **{"seconds": seconds, "steps": steps, "seed": seed, "pressed": pressed, "anyway": anyway},
-                "next_planes": image.next_shapes() * self.views,
-            }
             return self.worker.submit(
-                "fine_tune", model=str(model), output=str(output), **limits, **corrections.request
+                FineTuneRequest(
+                    model=model,
+                    output=output,
+                    corrections=corrections.planes,
+                    seconds=seconds,
+                    steps=steps,
+                    seed=seed,
+                    pressed=pressed,
+                    anyway=anyway,
+                    next_planes=tuple(image.next_shapes() * self.views),
+                )
             )
 
-        def done(result: dict[str, Any]) -> None:
-            if doubt := result.get("doubt"):
+        def done(result: FineTuned | Doubted) -> None:
+            if isinstance(result, Doubted):
                 self.doubted = True
                 self.runner.end(run)
-                self.runner.refuse(f"{doubt} Or press Learn anyway.")
+                self.runner.refuse(f"{result.reason} Or press Learn anyway.")
                 return
-            self.trial = Trial(key, channel, model, Path(result["output"]), result, left_out, edits=edits)
+            self.trial = Trial(key, channel, model, result.output, result, left_out, edits=edits)
             self.pace = Pace.of(result, monotonic() - start) or self.pace
             if self.trial.accepted:
-                self._segment(run, image, channel, image.segmented_part())
+                self._segment(run, image, channel, image.next_scope)
             else:
                 self.runner.end(run)
                 self.runner.say(self.trial.reason)
@@ -254,14 +276,14 @@ class Session:
     def _examine(self, trial: Trial) -> None:
         """Find out, while nobody waits, what the new model has forgotten of what the old one knows."""
 
-        def done(result: dict[str, Any]) -> None:
-            trial.result |= result
+        def done(scores: Known) -> None:
+            trial.known_scores = scores
             if trial.model == self.model:
                 self._warm_up()  # its file has another card now
             self.changed.emit()
 
         if not trial.known:
-            self.idle.do("examine", done, parent=str(trial.parent), child=str(trial.model))
+            self.idle.do(ExamineRequest(parent=trial.parent, child=trial.model), done)
 
     def _prepare(self) -> None:
         """Do beforehand, once there are corrections, what a fine-tuning begins with."""
@@ -270,7 +292,7 @@ class Session:
             return
         if any(image.has_corrections for image in self.images.values()):
             self._prepared = model
-            self.idle.do("prepare", lambda result: None, model=str(model))
+            self.idle.do(PrepareRequest(model), lambda _: None)
 
     def _list_taught(self) -> Collection[str]:
         """Return the hashes of the images that taught the model which was chosen."""
@@ -282,7 +304,7 @@ class Session:
         trial = self.trial
         if trial is None or self.run is not None:
             return
-        self.idle.drop("examine")
+        self.idle.drop(ExamineRequest)
         try:
             path = trial.keep(self.project.models_folder)
         except OSError as error:
@@ -300,7 +322,7 @@ class Session:
             image.model, image.why = path, ""
         if trial.start is None and image is not None:
             run = self.runner.begin(Activity.SEGMENTING, "Segmenting with the new model")
-            self._segment(run, image, trial.channel, image.segmented_part())
+            self._segment(run, image, trial.channel, image.next_scope)
         else:
             self.runner.say(f"'{path.stem}' is kept and in use now: segment the next image, or correct on.")
         self._examine(trial)
@@ -311,7 +333,7 @@ class Session:
         if trial is None or self.run is not None:
             return
         self.trial = None
-        self.idle.drop("examine")
+        self.idle.drop(ExamineRequest)
         trial.discard()
         image, before, start = self.images.get(trial.key), trial.before, trial.start
         said = f"Back to the model '{trial.parent.stem}'. Your corrections are all there."
@@ -335,16 +357,14 @@ class Session:
         if trial is None or image is None or self.run is not None:
             return
         run = self.runner.begin(Activity.SEGMENTING, "Segmenting this plane with both models")
-        views, drawn = self.views, list[Labels]()
+        drawn = list[Labels]()
 
-        def order() -> Job:
-            pixels, axes = image.read_planes([plane])
-            request = {"axes": axes, "channel": trial.channel, "pixel_size": image.pixel_size}
-            model = str(trial.model if drawn else trial.parent)
-            return self.worker.submit("segment", image=pixels, model=model, views=views, **request)
+        def order() -> Job[SegmentResult]:
+            params = self.describe(image, trial.channel, trial.model if drawn else trial.parent)
+            return self.worker.submit(Planes((plane,)).request(image, params))
 
-        def done(result: dict[str, Any]) -> None:
-            drawn.append(result["labels"])
+        def done(result: SegmentResult) -> None:
+            drawn.append(result.labels)
             if len(drawn) == 1:
                 self.runner.submit(run, order, done)
                 return
@@ -361,17 +381,17 @@ class Session:
         elif self.trial is not None:
             self.roll_back()
 
-    def _segment(self, run: Run, image: OpenImage, channel: Channels, part: Part) -> None:
+    def _segment(self, run: Run, image: OpenImage, channel: Channels, scope: Scope) -> None:
         """Segment a part of an image with the model in use, or with one that is chosen for it first."""
         on_trial = self.trial is not None and self.trial.accepted
         if not self.auto or on_trial or image.is_large:
-            self._segment_with(self.model_in_use, run, image, channel, part)
+            self._segment_with(self.model_in_use, run, image, channel, scope)
         elif image.model is not None:
             self.model = image.model
-            self._segment_with(self.model, run, image, channel, part)
+            self._segment_with(self.model, run, image, channel, scope)
         else:
             self._take_model(
-                run, image, channel, lambda path: self._segment_with(path, run, image, channel, part)
+                run, image, channel, lambda path: self._segment_with(path, run, image, channel, scope)
             )
 
     def _take_model(
@@ -379,8 +399,8 @@ class Session:
     ) -> None:
         """Let all models look at an image and take the one that fits it best."""
 
-        def order() -> Job:
-            return self.worker.submit("choose", **self.knowledge.order(image, channel))
+        def order() -> Job[Choice]:
+            return self.worker.submit(self.knowledge.order(image, self.describe(image, channel)))
 
         def done(choice: Choice) -> None:
             image.model = self.model = choice.model
@@ -391,7 +411,7 @@ class Session:
         self.runner.submit(run, order, done)
 
     def _segment_with(
-        self, model: Path | None, run: Run, image: OpenImage, channel: Channels, part: Part
+        self, model: Path | None, run: Run, image: OpenImage, channel: Channels, scope: Scope
     ) -> None:
         if image.is_large:
             self.runner.end(run)
@@ -404,20 +424,21 @@ class Session:
             )
             return
 
-        image.channel, image.view = channel, part if isinstance(part, View) else None
-        look = {"channel": channel, "views": self.views, "pixel_size": image.pixel_size}
+        image.channel, image.scope = channel, scope
+        params = self.describe(image, channel, model)
 
-        def order() -> Job:
+        def order() -> Job[Any]:
             image.remember()
-            return self.worker.submit(part.job, **look, **part.order(image, str(model)))
+            return self.worker.submit(scope.request(image, params))
 
-        def done(result: dict[str, Any]) -> None:
-            doubts = part.merge_doubts(image.grid, image.doubts, result)
-            seen = zip(part.list_planes(image.grid), result.get("scales", ()), strict=False)
+        def done(result: Any) -> None:
+            doubts = scope.merge_doubts(image.grid, image.doubts, result)
+            image.segmented = add_planes(image.segmented, scope, image.grid)
+            seen = zip(scope.list_planes(image.grid), result.scales, strict=False)
             image.scales |= {(str(model), channel, index): scale for index, scale in seen}
 
             def merge(review: Review | None) -> Review:
-                return part.merge(image.grid, review, result)
+                return scope.merge(image.grid, review, result)
 
             def adopted(old: Review | None) -> None:
                 image.doubts = doubts
@@ -428,7 +449,7 @@ class Session:
             def describe() -> str:
                 if (trial := self._trial_of(image, model)) is not None:
                     return trial.reason
-                said = part.describe(image.counts.cells if image.counts else 0, result)
+                said = scope.describe(image.counts.cells if image.counts else 0, result)
                 return f"{said} {image.why}" if self.auto and image.why else said
 
             self.images.replace_review(
@@ -441,6 +462,16 @@ class Session:
                 self.trial = None
 
         self.runner.submit(run, order, done, cancelled)
+
+    def describe(self, image: OpenImage, channel: Channels, model: Path | None = None) -> SegmentParams:
+        """Return how an image is segmented with a model, for None with the one in use."""
+        return SegmentParams(
+            model=str(model or self.model_in_use or AUTO),
+            axes=image.grid.axes,
+            channel=channel if channel is None or isinstance(channel, int) else tuple(channel),
+            pixel_size=image.pixel_size,
+            views=self.views,
+        )
 
     def _trial_of(self, image: OpenImage, model: Path) -> Trial | None:
         """Return the trial if it is about this image and this model."""
@@ -460,12 +491,12 @@ class Session:
     def _warm_up(self) -> None:
         if self.model is None:
             return
-        model = str(self.model)
+        request = WarmUpRequest(self.model)
 
-        def done(result: dict[str, Any]) -> None:
+        def done(warmth: Warmth) -> None:
             self.warm = True
-            if self.pace is None and (step := result.get("step_seconds")):
-                self.pace = Pace.expect(step)
+            if self.pace is None and warmth.step_seconds:
+                self.pace = Pace.expect(warmth.step_seconds)
             self.changed.emit()
 
-        self.runner.submit_quietly(lambda: self.worker.submit("warm_up", model=model), done)
+        self.runner.submit_quietly(lambda: self.worker.submit(request), done)

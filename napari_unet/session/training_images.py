@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_unet.core.base import Index, InputError
 from napari_unet.core.image import Channels, PlaneGrid
 from napari_unet.core.review import Review
 from napari_unet.io import hash_image, read_image
+from napari_unet.jobs import Correction
 from napari_unet.session.image import OpenImage
 from napari_unet.session.images import OpenImages
 from napari_unet.session.runner import Runner
@@ -27,9 +28,9 @@ _CORRECTED = "corrected"
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """The images part of a "fine_tune" request, and a sentence for each image that had to be left out."""
+    """The corrected planes for a fine-tuning, and a sentence for each image that had to be left out."""
 
-    request: dict[str, Any]
+    planes: tuple[Correction, ...]
     left_out: list[str]
 
 
@@ -44,75 +45,75 @@ def gather_corrections(
 ) -> Corrections:
     """Return the reviewed planes of `first`, of the other open images and of the project's earlier ones.
 
-    The result has the images, axes, labels, reviewed masks, pixel sizes and names of a "fine_tune" request,
-    and for each plane the hash of the image that it is of, and the scale at which `model` saw it. Of `first`
-    the planes show `channel`, of the others what was looked at when they were segmented.
+    Of `first` the planes show `channel`, of the others what was looked at when they were segmented. Each has
+    the scale at which `model` saw it.
     Earlier images are read from their files, those that the user has ticked; where he has not chosen these
     are the ones that `taught` the model, by their hashes. One that is gone or has changed is left out, which
     is said. Raises InputError where nothing was reviewed.
     """
-    keys = ("images", "axes", "labels", "reviewed", "hashes", "pixel_size", "names", "seen_at")
-    request: dict[str, Any] = {key: [] for key in keys}
+    planes: list[Correction] = []
     left_out: list[str] = []
     for image in (first, *(other for other in opened if other is not first)):
         if image.review is not None and is_used(image.record):
             looked_at = channel if image is first else image.channel
-            about = {"hashes": image.record.info.hash, "pixel_size": image.pixel_size, "names": image.name}
-            scales = {index: image.scales.get((model, looked_at, index)) for index in image.grid.indices()}
-            _add(request, image.source.data, image.grid, image.review, looked_at, about, scales)
+            data, digest = image.source.data, image.record.info.hash
+            for index, plane in _cut(data, image.grid, image.review, looked_at, image.name, digest):
+                scale = image.scales.get((model, looked_at, index))
+                planes.append(replace(plane, pixel_size=image.pixel_size, seen_at=scale))
     known = {image.key for image in opened}
     for record in project.images():
         if record.key not in known and is_used(record, default=record.info.hash in taught):
-            left_out += _add_earlier(request, record)
-    if not request["images"]:
+            earlier, problems = _read_earlier(record)
+            planes += earlier
+            left_out += problems
+    if not planes:
         raise InputError(
             "Nothing has been reviewed yet in the images to learn from: correct some cells, or mark a view "
             "as reviewed, first."
         )
-    return Corrections(request, left_out)
+    return Corrections(tuple(planes), left_out)
 
 
-def _add(
-    request: dict[str, Any],
-    data: Any,
-    grid: PlaneGrid,
-    review: Review,
-    channel: Channels,
-    about: dict[str, Any],
-    scales: dict[Index, float | None],
-) -> None:
+def _cut(
+    data: Any, grid: PlaneGrid, review: Review, channel: Channels, name: str, digest: str
+) -> Iterator[tuple[Index, Correction]]:
+    """Yield the planes of which something was reviewed, copied."""
     reviewed = review.reviewed()
     for index in grid.indices():
         where = grid.select(index)
-        if reviewed[where].any():
-            if channel is None:
-                request["images"].append(read_plane(data, grid.axes, index))
-                request["axes"].append("".join(axis for axis in grid.axes if axis not in "TZ"))
-            else:
-                request["images"].append(grid.plane(data, index, channel)[..., 0])
-                request["axes"].append("YX" if grid.axes.index("Y") < grid.axes.index("X") else "XY")
-            request["labels"].append(review.labels[where].copy())
-            request["reviewed"].append(reviewed[where])
-            for key, value in (*about.items(), ("seen_at", scales.get(index))):
-                request[key].append(value)
+        if not reviewed[where].any():
+            continue
+        if channel is None:
+            image = read_plane(data, grid.axes, index)
+            axes = "".join(axis for axis in grid.axes if axis not in "TZ")
+        else:
+            image = grid.plane(data, index, channel)[..., 0]
+            axes = "YX" if grid.axes.index("Y") < grid.axes.index("X") else "XY"
+        labels = review.labels[where].copy()
+        yield (
+            index,
+            Correction(
+                image=image, axes=axes, labels=labels, reviewed=reviewed[where], hash=digest, name=name
+            ),
+        )
 
 
-def _add_earlier(request: dict[str, Any], record: ImageRecord) -> list[str]:
-    """Add the planes of an image that is not open; return what has to be said where that cannot be done."""
+def _read_earlier(record: ImageRecord) -> tuple[list[Correction], list[str]]:
+    """Return the planes of an image that is not open, and what has to be said where that cannot be done."""
     try:
         review = record.load_review()
         if review is None or not review.reviewed().any():
-            return []
+            return [], []
         data = _read_again(record)
         if data is None:
-            return [f"'{record.name}' is left out: its file is gone or has changed."]
+            return [], [f"'{record.name}' is left out: its file is gone or has changed."]
         grid = PlaneGrid(str(record.context["axes"]), tuple(data.shape))
-        about = {"hashes": record.info.hash, "pixel_size": record.context.get("pixel_size")}
-        _add(request, data, grid, review, record.context.get("channel"), {**about, "names": record.name}, {})
+        channel, pixel_size = record.context.get("channel"), record.context.get("pixel_size")
+        found = _cut(data, grid, review, channel, record.name, record.info.hash)
+        return [replace(plane, pixel_size=pixel_size) for _, plane in found], []
     except (InputError, OSError, KeyError) as error:
         logger.info("The corrections of '%s' are left out: %s", record.name, error)
-        return [f"'{record.name}' is left out: it cannot be read ({error})."]
-    return []
+        return [], [f"'{record.name}' is left out: it cannot be read ({error})."]
 
 
 def _read_again(record: ImageRecord) -> npt.NDArray[Any] | None:

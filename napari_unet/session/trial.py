@@ -15,6 +15,7 @@ from napari_unet.core.image import Channels
 from napari_unet.core.learning import Verdict
 from napari_unet.core.review import Review, restore_review
 from napari_unet.io import atomic
+from napari_unet.jobs import FineTuned, Known
 
 _PARTS = {0.5: "half", 0.25: "a quarter"}
 _LEAST_LOSS = 0.005
@@ -28,7 +29,8 @@ _ADVICE = {
 class Trial:
     """A model that the user has neither kept nor rolled back yet; its file lies among the project's runs.
 
-    `result` is what the fine_tune job returned, `left_out` says which corrected images it did not get.
+    `result` is what the worker returned, `left_out` says which corrected images it did not get;
+    `known_scores` are what both models score on scenes that the old one knows, as soon as that is measured.
     `before` and `start` are the review of image `key` before the model was used there and right after; None
     as long as it was not. `edits` says of each open image how far the user was when the learning began.
     """
@@ -37,16 +39,17 @@ class Trial:
     channel: Channels
     parent: Path
     model: Path
-    result: dict[str, Any]
+    result: FineTuned
     left_out: list[str] = field(default_factory=list)
     before: Review | None = None
     start: Review | None = None
     edits: dict[str, int] = field(default_factory=dict)
+    known_scores: Known = field(default_factory=Known)
 
     @property
     def verdict(self) -> Verdict:
         """How the new model does beside the old one on what neither had learnt from."""
-        return Verdict(self.result["verdict"])
+        return self.result.verdict
 
     @property
     def accepted(self) -> bool:
@@ -56,15 +59,14 @@ class Trial:
     @property
     def reason(self) -> str:
         """What is to be said about it."""
-        scores = (self.result[when] for when in ("before", "after"))
-        before, after = (Scores.model_validate(it) if it is not None else None for it in scores)
-        said = explain_verdict(self.verdict, before, after, self.result.get("share", 1.0))
+        result = self.result
+        said = explain_verdict(result.verdict, result.before, result.after, result.share)
         return " ".join([said, *self.left_out])
 
     @property
     def known(self) -> str:
         """What is to be said of scenes that the old model knows; nothing as long as that is not measured."""
-        return explain_known(*(self.result.get(f"known_{when}") for when in ("before", "after")))
+        return explain_known(self.known_scores.before, self.known_scores.after)
 
     def note(self, old: Review, new: Review | None) -> None:
         """Note that the model's labels replaced the review `old` of the image by `new`."""

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from psygnal import Signal, SignalInstance
 
@@ -12,6 +12,17 @@ from napari_unet.core.base import Cancelled, Progress
 from napari_unet.worker.channel import Packed
 
 logger = logging.getLogger("napari_unet")
+
+Result = TypeVar("Result")
+
+
+class Request(Generic[Result]):
+    """Base of what a worker can be asked for: the class says which job it is, its fields what that is told.
+
+    What comes back is a ``Result``. Requests and results are picklable.
+    """
+
+    __slots__ = ()
 
 
 class JobError(RuntimeError):
@@ -40,8 +51,8 @@ class JobState(StrEnum):
 ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 
-class Job:
-    """One piece of work given to a worker; made by `Worker.submit`.
+class Job(Generic[Result]):
+    """One piece of work given to a worker; made by `Worker.submit`. `name` is that of the request's class.
 
     Exactly one of `done(result)`, `failed(message, traceback)` and `cancelled()` is emitted, after the last
     `progress(Progress)`. Signals are emitted on a thread of the worker (`cancelled` of a job that had not
@@ -54,7 +65,7 @@ class Job:
     cancelled = Signal()
 
     def __init__(
-        self, name: str, ident: int, request: Packed, cancel: Callable[["Job", float | None], None]
+        self, name: str, ident: int, request: Packed, cancel: Callable[["Job[Any]", float | None], None]
     ) -> None:
         self.name = name
         self.ident = ident
@@ -74,7 +85,7 @@ class Job:
         """
         self._cancel(self, grace)
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> Result:
         """Wait for the result and return it.
 
         Raises InputError for what the user can put right, JobError for any other error of the job,
@@ -84,13 +95,14 @@ class Job:
             raise TimeoutError(f"the job {self.name!r} is still {self.state} after {timeout} s")
         if self._error is not None:
             raise self._error
-        return self._value
+        value: Result = self._value
+        return value
 
     def connect(
         self,
         *,
         progress: Callable[[Progress], object] | None = None,
-        done: Callable[[Any], object] | None = None,
+        done: Callable[[Result], object] | None = None,
         failed: Callable[[str, str], object] | None = None,
         cancelled: Callable[[], object] | None = None,
     ) -> None:
@@ -98,8 +110,10 @@ class Job:
 
         Of progress that is the latest report, which a callback may hear twice.
         """
-        callbacks = {"progress": progress, "done": done, "failed": failed, "cancelled": cancelled}
-        wanted: dict[str, Any] = {name: callback for name, callback in callbacks.items() if callback}
+        callbacks: dict[str, Callable[..., object] | None] = {
+            **{"progress": progress, "done": done, "failed": failed, "cancelled": cancelled}
+        }
+        wanted = {name: callback for name, callback in callbacks.items() if callback}
         with self._lock:  # the job does not end meanwhile, so the end comes last
             if self._latest is not None and "progress" in wanted:
                 wanted["progress"](self._latest)

@@ -26,7 +26,7 @@ from napari_unet.worker.channel import Channel, Packed, Parcel, connect, pack
 
 logger = logging.getLogger("napari_unet")
 
-JobFunction = Callable[[dict[str, Any], Report, IsCancelled], Any]
+JobFunction = Callable[[Any, Report, IsCancelled], Any]
 
 NO_MEMORY = (
     "There was not enough memory for this; close other programs or choose a smaller region, then try again."
@@ -82,7 +82,7 @@ class Runner:
     def __init__(self, channel: Channel, jobs: str) -> None:
         self._channel = channel
         self._module = jobs
-        self._orders: queue.SimpleQueue[tuple[int, str, Parcel, str]] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[int, Parcel, str]] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         self._results: dict[int, Packed] = {}
 
@@ -108,23 +108,25 @@ class Runner:
         while True:
             self._channel.send(self._run_one(*self._orders.get()))
 
-    def _run_one(self, ident: int, name: str, parcel: Parcel, result_name: str) -> tuple[Any, ...]:
+    def _run_one(self, ident: int, parcel: Parcel, result_name: str) -> tuple[Any, ...]:
         """Run one job and return the message that says how it ended."""
         reporter = Reporter(lambda progress: self._channel.send(("progress", ident, progress)))
+        name = "that was asked for"
         try:
             request = parcel.open()
+            name = type(request).__name__
             self._channel.send(("received", ident))
-            result = self._find(name)(request, reporter.report, lambda: ident in self._cancelled)
+            result = self._find(type(request))(request, reporter.report, lambda: ident in self._cancelled)
             packed = pack(result, result_name)
         except Cancelled:
             return "cancelled", ident
         except InputError as error:
             return "failed", ident, True, str(error), ""
         except MemoryError:
-            logger.exception("The job %r ran out of memory", name)
+            logger.exception("The job %s ran out of memory", name)
             return "failed", ident, False, NO_MEMORY, traceback.format_exc()
         except BaseException as error:
-            logger.exception("The job %r failed", name)
+            logger.exception("The job %s failed", name)
             reason = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
             sentence = f"The segmentation process met an error that it did not expect ({reason})."
             return "failed", ident, False, sentence, traceback.format_exc()
@@ -133,11 +135,11 @@ class Runner:
         self._results[ident] = packed
         return "done", ident, packed.parcel
 
-    def _find(self, name: str) -> JobFunction:
-        jobs: Mapping[str, JobFunction] = importlib.import_module(self._module).JOBS
-        if name not in jobs:
-            raise LookupError(f"there is no job called {name!r} in {self._module}")
-        return jobs[name]
+    def _find(self, kind: type) -> JobFunction:
+        jobs: Mapping[type, JobFunction] = importlib.import_module(self._module).JOBS
+        if kind not in jobs:
+            raise LookupError(f"there is no job for {kind.__name__} in {self._module}")
+        return jobs[kind]
 
 
 def yield_to_the_window() -> None:

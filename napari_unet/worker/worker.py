@@ -18,9 +18,9 @@ from psygnal import Signal
 from napari_unet.core.base import InputError
 from napari_unet.worker.channel import Parcel, pack, remove
 from napari_unet.worker.child import ChildProcess, tail
-from napari_unet.worker.job import Job, JobError, JobState, WorkerCrashed, emit
+from napari_unet.worker.job import Job, JobError, JobState, Request, Result, WorkerCrashed, emit
 
-__all__ = ["Job", "JobError", "JobState", "Worker", "WorkerCrashed"]
+__all__ = ["Job", "JobError", "JobState", "Request", "Worker", "WorkerCrashed"]
 
 logger = logging.getLogger("napari_unet")
 
@@ -29,7 +29,7 @@ logger = logging.getLogger("napari_unet")
 class Run:
     """A job that has been sent to a child."""
 
-    job: Job
+    job: Job[Any]
     child: ChildProcess
     result_name: str
 
@@ -37,7 +37,8 @@ class Run:
 class Worker:
     """Runs jobs one at a time, in order, in a child process: started when needed, and again after a crash.
 
-    `jobs` names the module whose `JOBS` maps names to functions of (request, report, cancelled). The child's
+    `jobs` names the module whose `JOBS` maps classes of requests to functions of (request, report,
+    cancelled), which return what such a request asks for. The child's
     output is appended to `log` (default: worker.log in the user's log folder); `paths` are put on the
     child's module path; `grace` is how many seconds a cancelled job has before the child is killed. `ready`
     is emitted, on a thread of the worker, whenever a child is up. All methods may be called from any thread;
@@ -61,7 +62,7 @@ class Worker:
         self._segments = f"unet-{secrets.token_hex(4)}-"
         self._idents = itertools.count(1)
         self._lock = threading.RLock()
-        self._queue: deque[Job] = deque()
+        self._queue: deque[Job[Any]] = deque()
         self._running: Run | None = None
         self._child: ChildProcess | None = None
 
@@ -77,13 +78,14 @@ class Worker:
                 atexit.register(self.stop)
                 self._child = ChildProcess(self._jobs, self.log, self._paths, self._take, self._ended)
 
-    def submit(self, name: str, **request: Any) -> Job:
-        """Queue the job `name` with `request`, whose arrays are copied before this returns.
+    def submit(self, request: Request[Result]) -> Job[Result]:
+        """Queue the job that is done for such requests; arrays in it are copied before this returns.
 
         Raises what pickle raises for a request that cannot be pickled.
         """
         ident = next(self._idents)
-        job = Job(name, ident, pack(request, f"{self._segments}{ident}q"), self._cancel)
+        packed = pack(request, f"{self._segments}{ident}q")
+        job: Job[Result] = Job(type(request).__name__, ident, packed, self._cancel)
         with self._lock:
             self._queue.append(job)
             self._advance()
@@ -113,9 +115,9 @@ class Worker:
         job = self._queue.popleft()
         job.state = JobState.RUNNING
         self._running = run = Run(job, self._child, f"{self._segments}{job.ident}r")
-        run.child.send(("run", job.ident, job.name, job.request.parcel, run.result_name))
+        run.child.send(("run", job.ident, job.request.parcel, run.result_name))
 
-    def _cancel(self, job: Job, grace: float | None) -> None:
+    def _cancel(self, job: Job[Any], grace: float | None) -> None:
         with self._lock:
             waiting = job in self._queue
             if waiting:
@@ -129,7 +131,7 @@ class Worker:
         if waiting:
             job.finish(JobState.CANCELLED)
 
-    def _give_up(self, job: Job) -> None:
+    def _give_up(self, job: Job[Any]) -> None:
         with self._lock:
             if self._running is not None and self._running.job is job:
                 self._drop_child()
@@ -183,7 +185,7 @@ class Worker:
             self._advance()
         run.job.finish(state, value, error)
 
-    def _error(self, job: Job, for_the_user: bool, message: str, trace: str) -> Exception:
+    def _error(self, job: Job[Any], for_the_user: bool, message: str, trace: str) -> Exception:
         if for_the_user:
             return InputError(message)
         logger.error("The job %r failed in the worker process:\n%s", job.name, trace)

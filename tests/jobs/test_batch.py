@@ -23,13 +23,18 @@ from distributed.client import _get_global_client
 import napari_unet
 from napari_unet.cli.main import main
 from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.params import BatchParams, SegmentParams
 from napari_unet.core.base.progress import Cancelled
 from napari_unet.io.export.export import export_labels
-from napari_unet.jobs.batch import TABLE, Order, plan_batch, run_batch, segment_files
+from napari_unet.jobs.batch import TABLE, BatchRequest, Order, plan_batch, run_batch, segment_files
 from napari_unet.jobs.batch_task import Settings, Task, hash_image, segment_file
 from napari_unet.jobs.cluster import check_versions, join_cluster, plan_threads, start_cluster
 
 from ..patience import PATIENCE, TO_END
+
+
+def plan(inputs, output, model, **options):
+    return plan_batch(inputs, output, SegmentParams(model=str(model), **options))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,7 @@ def test_two_processes_give_what_segment_gives_and_nothing_is_done_twice(
 ):
     images, output = make_images(8), tmp_path / "out"
     told = []
-    outcomes = run_batch(processes, plan_batch([images], output, tiny_model), told.append)
+    outcomes = run_batch(processes, plan([images], output, tiny_model), told.append)
     assert count(outcomes) == {"done": 8}
     assert sorted(told, key=lambda outcome: outcome.file) == outcomes
     assert len({outcome.worker for outcome in outcomes}) == 2
@@ -98,11 +103,11 @@ def test_two_processes_give_what_segment_gives_and_nothing_is_done_twice(
     tifffile.imwrite(images / "field03.tif", np.roll(tifffile.imread(images / "field03.tif"), 5, 1))
     (output / "field05.tif").unlink()
     (output / "field06.json").write_text("{")
-    again = run_batch(processes, plan_batch([images], output, tiny_model))
+    again = run_batch(processes, plan([images], output, tiny_model))
     assert [int(o.file.stem[-2:]) for o in again if o.status == "done"] == [3, 5, 6]
     assert count(again) == {"done": 3, "kept": 5}
     assert_complete(output, images, tiny_model)
-    other = run_batch(processes, plan_batch([images], output, tiny_model, pixel_size=0.5))
+    other = run_batch(processes, plan([images], output, tiny_model, pixel_size=0.5))
     assert count(other) == {"done": 8}
 
 
@@ -117,7 +122,7 @@ def test_a_killed_worker_costs_nothing(make_images, tiny_model, tmp_path):
             (output / ".field02.json.a85a273e.tmp").touch()  # as if it had been writing that
 
     with start_cluster(2) as client:
-        outcomes = run_batch(client, plan_batch([images], output, tiny_model), kill_once)
+        outcomes = run_batch(client, plan([images], output, tiny_model), kill_once)
     assert not psutil.pid_exists(killed[0])
     # What it had written when it died, but not yet told, is found finished by the next one.
     assert {outcome.status for outcome in outcomes} <= {"done", "kept"}
@@ -140,7 +145,7 @@ def test_a_killed_batch_goes_on_where_it_was(processes, make_images, tiny_model,
     finished = {path.stem: path.stat().st_mtime_ns for path in output.glob("*.json")}
     assert len(finished) < 60
     (output / ".field59.tif.0badc0de.tmp").write_bytes(b"half")
-    outcomes = run_batch(processes, plan_batch([images], output, tiny_model))
+    outcomes = run_batch(processes, plan([images], output, tiny_model))
     assert {outcome.file.stem for outcome in outcomes if outcome.status == "kept"} == set(finished)
     assert {stem: (output / f"{stem}.json").stat().st_mtime_ns for stem in finished} == finished
     assert count(outcomes) == {"kept": len(finished), "done": 60 - len(finished)}
@@ -203,7 +208,7 @@ def test_a_pixel_size_that_is_not_borne_out_is_noted(make_images, tiny_model, tm
         return f"Pixels of {pixel_size} um are too large."
 
     monkeypatch.setattr("napari_unet.nn.model.Model.question_pixels", question)
-    (task, _) = plan_batch([make_images(2)], tmp_path / "out", tiny_model, pixel_size=5.0)
+    (task, _) = plan([make_images(2)], tmp_path / "out", tiny_model, pixel_size=5.0)
     assert segment_file(task).notes == "Pixels of 5.0 um are too large."
     kept = segment_file(task)
     assert (kept.status, kept.notes) == ("kept", "Pixels of 5.0 um are too large.")
@@ -226,13 +231,13 @@ def test_a_full_disk_stops_the_batch_and_keeps_what_is_finished(
 
     with join_cluster(threads) as client:
         with pytest.raises(InputError, match=r"No space left on device.*same command again"):
-            run_batch(client, plan_batch([images], output, tiny_model), fill)
+            run_batch(client, plan([images], output, tiny_model), fill)
         with pytest.raises(InputError, match=r"Nothing can be written.*No space left"):
-            plan_batch([images], output, tiny_model)
+            plan([images], output, tiny_model)
         monkeypatch.undo()
         finished = len(list(output.glob("*.json")))
         assert 1 <= finished < 6
-        outcomes = run_batch(client, plan_batch([images], output, tiny_model))
+        outcomes = run_batch(client, plan([images], output, tiny_model))
     # An image that was being written when the disk was full may be finished once there is room again.
     kept = count(outcomes)["kept"]
     assert finished <= kept < 6
@@ -243,14 +248,14 @@ def test_a_full_disk_stops_the_batch_and_keeps_what_is_finished(
 def test_a_batch_that_cannot_work_is_refused_before_it_starts(make_images, tiny_model, tmp_path):
     images = make_images(2)
     with pytest.raises(InputError, match="choose another folder"):
-        plan_batch([images], images, tiny_model)
+        plan([images], images, tiny_model)
     with pytest.raises(InputError, match="Nothing can be written"):
-        plan_batch([images], tiny_model / "out", tiny_model)
+        plan([images], tiny_model / "out", tiny_model)
     with pytest.raises(InputError, match="no model called 'unknown'"):
-        plan_batch([images], tmp_path / "out", "unknown")
+        plan([images], tmp_path / "out", "unknown")
     (images / "FIELD00.ome.tif").write_bytes(b"x")
     with pytest.raises(InputError, match="both be written"):
-        plan_batch([images], tmp_path / "out", tiny_model)
+        plan([images], tmp_path / "out", tiny_model)
 
 
 @pytest.mark.parametrize(
@@ -270,11 +275,11 @@ def test_a_folder_that_cannot_be_written_is_refused_before_and_stops_a_batch_on_
 
     with join_cluster(threads) as client:
         with pytest.raises(InputError, match=rf"{error.strerror}.*same command again"):
-            run_batch(client, plan_batch([images], output, tiny_model), protect)
+            run_batch(client, plan([images], output, tiny_model), protect)
         with pytest.raises(
             InputError, match=rf"Nothing can be written to .*out \({error.strerror}\): choose"
         ):
-            plan_batch([images], output, tiny_model)
+            plan([images], output, tiny_model)
         finished = len(list(output.glob("*.json")))
         assert 1 <= finished < 20
         assert len(list(output.glob("*.tif"))) >= finished
@@ -282,8 +287,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_and_stops_a_batch_on_
 
 def test_a_cancelled_batch_stops_soon_with_its_table_and_goes_on(make_images, tiny_model, threads, tmp_path):
     images, output, told = make_images(12), tmp_path / "out", []
-    order = Order(output=output, model=tiny_model, scheduler=threads)
-    request = {"inputs": [images], "order": order}
+    order = Order(output, SegmentParams(model=str(tiny_model)), BatchParams(scheduler=threads))
+    request = BatchRequest((images,), order)
 
     def hear(progress):
         told.extend(progress.news)
@@ -304,7 +309,7 @@ def test_images_are_segmented_again_by_a_network_that_looks_more_often(make_imag
     folder = make_images(1)
 
     def run(views):
-        (task,) = plan_batch([folder], tmp_path / "labels", tiny_model, views=views)
+        (task,) = plan([folder], tmp_path / "labels", tiny_model, views=views)
         return segment_file(task)
 
     assert [run(views).status for views in (1, 1, 2, 2)] == ["done", "kept", "done", "kept"]
@@ -362,8 +367,8 @@ def test_no_time_is_spent_on_what_to_correct_next(make_images, tiny_model, tmp_p
     def find(card, cells, plane):
         pytest.fail("nobody corrects anything during a batch")
 
-    monkeypatch.setattr("napari_unet.jobs.segmentation.find_doubts", find)
-    (task, _) = plan_batch([make_images(2)], tmp_path / "out", tiny_model)
+    monkeypatch.setattr("napari_unet.jobs.segment.find_doubts", find)
+    (task, _) = plan([make_images(2)], tmp_path / "out", tiny_model)
     assert segment_file(task).status == "done"
 
 

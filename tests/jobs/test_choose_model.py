@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.params import AUTO
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.synthetic.scenes import render_membranes, render_nuclei
 from napari_unet.jobs.choose_model import choose_model, list_candidates, pick_model
 from napari_unet.jobs.segmentation import segment
-from napari_unet.models.registry import AUTO, BUNDLED
+from napari_unet.models.registry import BUNDLED
 
 MODELS = [BUNDLED / f"{name}.keras" for name in ("nuclei", "membranes")]
 

@@ -8,6 +8,7 @@ import zarr
 
 from napari_unet.cli.main import main
 from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.params import SegmentParams
 from napari_unet.core.image.axes import plan_planes
 from napari_unet.core.image.blocks import Components
 from napari_unet.core.synthetic.scenes import render_nuclei
@@ -17,7 +18,9 @@ from napari_unet.io.zarr_write import count_cells
 from napari_unet.jobs import large, plane
 from napari_unet.jobs.batch import plan_batch
 from napari_unet.jobs.batch_task import segment_file
+from napari_unet.jobs.large import estimate_job, segment_large_job
 from napari_unet.jobs.model_cache import resolve_model
+from napari_unet.jobs.protocol import EstimateRequest, LargeRequest, Outline
 from napari_unet.jobs.segmentation import segment
 from napari_unet.nn import model as predictor
 
@@ -202,7 +205,7 @@ def test_the_command_line_takes_this_way_by_itself(scene, image_file, tiny_model
 
 
 def test_a_batch_takes_this_way_and_does_not_repeat_it(scene, image_file, tiny_model, tmp_path):
-    [task] = plan_batch([image_file], tmp_path / "out", tiny_model)
+    [task] = plan_batch([image_file], tmp_path / "out", SegmentParams(model=str(tiny_model)))
     assert segment_file(task).status == "done"
     whole = segment(scene, tiny_model)
     np.testing.assert_array_equal(zarr.open_array(task.large_labels / "0")[...], whole)
@@ -212,3 +215,25 @@ def test_a_batch_takes_this_way_and_does_not_repeat_it(scene, image_file, tiny_m
     failed = segment_file(task)
     assert failed.status == "failed"
     assert "damaged" in failed.error
+
+
+def test_the_jobs_for_all_of_a_large_image(scene, tiny_model, tmp_path):
+    image = zarr.create_array(tmp_path / "image.zarr", shape=scene.shape, dtype=scene.dtype, chunks=(64, 64))
+    image[...] = scene
+    params = SegmentParams(model=str(tiny_model), axes="YX")
+    estimated = estimate_job(EstimateRequest(image=Outline.of(image), params=params), print, lambda: False)
+    assert "GB of memory" in estimated
+    request = LargeRequest(image=image, params=params, output=tmp_path / "cells.zarr")
+    result = segment_large_job(request, lambda progress: None, lambda: False)
+    assert result.cells == zarr.open_array(request.output / "0")[...].max() > 10
+
+
+def test_a_stack_is_questioned_only_if_none_of_its_planes_bears_its_pixel_size_out(scene, model, tmp_path):
+    card = model.card.model_copy(update={"pixel_size": 0.5, "size_range": (12.0, 26.0), "object_size": 18.0})
+    model, said = replace(model, card=card), []
+    stack = np.stack([np.zeros_like(scene), scene])
+    labels = segment_lazily(
+        stack, model, tmp_path / "cells.zarr", axes="ZYX", pixel_size=2.0, warn=said.append
+    )
+    assert labels[...].max() > 10
+    assert not any("check the pixel size" in note for note in said)

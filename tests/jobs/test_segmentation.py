@@ -7,19 +7,34 @@ from skimage.transform import downscale_local_mean
 
 import napari_unet
 from napari_unet.core.base.errors import InputError
+from napari_unet.core.base.params import SegmentParams
 from napari_unet.core.base.progress import Cancelled
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.hashing import hash_image
+from napari_unet.jobs.large import LargeRun
 from napari_unet.jobs.model_cache import resolve_model
+from napari_unet.jobs.protocol import (
+    Correction,
+    EstimateRequest,
+    ExamineRequest,
+    FineTuned,
+    FineTuneRequest,
+    Known,
+    LargeRequest,
+    Outline,
+    PrepareRequest,
+    SegmentRequest,
+    VerifyRequest,
+    ViewRequest,
+    WarmUpRequest,
+)
 from napari_unet.jobs.table import JOBS
+from napari_unet.nn.model import Model
 
 
-def go_on():
-    return False
-
-
-def ignore(progress):
-    pass
+def do(request, report=lambda progress: None):
+    """Return what the worker's process would."""
+    return JOBS[type(request)](request, report, lambda: False)
 
 
 def test_segment_finds_the_cells(tiny_model, bright_squares):
@@ -122,14 +137,18 @@ def test_several_channels_teach_what_they_show_together(tiny_model, bright_squar
         ((200.0, 900.0), 2.0, True),
     ],
 )
-def test_a_pixel_size_that_nothing_bears_out_is_warned_of(bright, bright_squares, sizes, pixel_size, warned):
+def test_a_pixel_size_that_nothing_bears_out_is_warned_of(
+    bright, bright_squares, tmp_path, sizes, pixel_size, warned
+):
     known = {"pixel_size": 0.5, "size_range": sizes, "object_size": 20.0}
     model = replace(bright, card=bright.card.model_copy(update=known))
     notes = []
     napari_unet.segment(bright_squares[0], model, pixel_size=pixel_size, warn=notes.append)
     assert len(notes) == warned
-    request = {"image": bright_squares[0], "axes": "YX", "model": model, "pixel_size": pixel_size}
-    assert JOBS["segment"](request, ignore, go_on)["notes"] == notes
+    model.save(tmp_path / "own.keras")
+    params = SegmentParams(model=str(tmp_path / "own.keras"), axes="YX", pixel_size=pixel_size)
+    request = SegmentRequest(image=bright_squares[0], params=params)
+    assert do(request).notes == tuple(note.replace("bright", "own") for note in notes)
     if pixel_size == 2.0 and warned:
         assert "4 times larger" in notes[0]
         assert "check the pixel size" in notes[0]
@@ -231,41 +250,42 @@ def test_fine_tuning_accepts_single_arrays_and_names_misfits(tiny_model, bright_
 
 def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp_path):
     image, labels = bright_squares
-    warm = JOBS["warm_up"]({"model": str(tiny_model)}, ignore, go_on)
-    assert warm["backend"] == "tensorflow"
-    request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
-    result = JOBS["segment"](dict(request), ignore, go_on)
-    assert result["labels"].max() == 3
+    assert do(WarmUpRequest(tiny_model)).backend == "tensorflow"
+    request = SegmentRequest(image=image, params=SegmentParams(model=str(tiny_model), axes="YX"))
+    assert do(request).labels.max() == 3
     reports = []
     output = tmp_path / "child.keras"
-    request = {
-        "model": str(tiny_model),
-        "images": [image],
-        "axes": ["YX"],
-        "labels": [labels],
-        "reviewed": [labels >= 0],
-        "steps": 3,
-        "output": str(output),
-    }
-    result = JOBS["fine_tune"](request, reports.append, go_on)
-    assert result["verdict"]
-    prepared = JOBS["prepare"]({"model": str(tiny_model)}, ignore, go_on)
-    assert prepared == {}
-    known = JOBS["examine"]({"parent": str(tiny_model), "child": str(output)}, ignore, go_on)
-    assert known == {"known_before": None, "known_after": None}  # it finds what is bright, no nuclei
+    plane = Correction(image=image, axes="YX", labels=labels, reviewed=labels >= 0, hash="ab")
+    request = FineTuneRequest(model=tiny_model, output=output, corrections=(plane,), steps=3)
+    result = do(request, reports.append)
+    assert isinstance(result, FineTuned)
+    assert len(result.history) == 3
+    assert do(PrepareRequest(tiny_model)) is None
+    known = do(ExamineRequest(parent=tiny_model, child=output))
+    assert known == Known(None, None)  # it finds what is bright, no nuclei
     assert "known" not in napari_unet.load_model(output).card.scores
     assert [p.values["step"] for p in reports if "loss" in p.values] == [1, 2, 3]
     assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
 
 
-@pytest.mark.parametrize("job", ["segment", "segment_view", "segment_large", "estimate"])
-def test_a_job_looks_as_often_as_it_is_asked_to(job, tiny_model, bright_squares, tmp_path):
-    image, _ = bright_squares
-    request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
-    request |= {"box": ((0, 9), (0, 9)), "scale": None} if job == "segment_view" else {}
-    request |= {"output": str(tmp_path / "cells.zarr")} if job == "segment_large" else {}
-    with pytest.raises(InputError, match="average 9 views"):
-        JOBS[job]({**request, "views": 9}, ignore, go_on)
+@pytest.mark.parametrize("kind", [SegmentRequest, ViewRequest, LargeRequest, EstimateRequest])
+def test_a_job_looks_as_often_as_it_is_asked_to(kind, tiny_model, bright_squares, tmp_path, monkeypatch):
+    looked, predict = [], Model.read_maps
+
+    def note(model, *told, **options):
+        looked.append(model.views)
+        return predict(model, *told, **options)
+
+    monkeypatch.setattr(Model, "read_maps", note)
+    monkeypatch.setattr(LargeRun, "__post_init__", lambda run: looked.append(run.model.views), raising=False)
+    params = SegmentParams(model=str(tiny_model), axes="YX", views=2)
+    told = {"image": bright_squares[0], "params": params}
+    told |= {"box": ((0, 9), (0, 9)), "scale": 1.0} if kind is ViewRequest else {}
+    told |= {"output": tmp_path / "cells.zarr"} if kind is LargeRequest else {}
+    told |= {"image": Outline.of(bright_squares[0])} if kind is EstimateRequest else {}
+    do(kind(**told))
+    assert looked
+    assert set(looked) == {2}
 
 
 def test_a_model_that_looks_several_times_is_made_once(tiny_model):
@@ -277,9 +297,9 @@ def test_a_model_that_looks_several_times_is_made_once(tiny_model):
 
 def test_a_cancelled_job_stops(tiny_model, bright_squares):
     image, _ = bright_squares
-    request = {"image": image, "axes": "YX", "channel": None, "model": str(tiny_model), "pixel_size": None}
+    request = SegmentRequest(image=image, params=SegmentParams(model=str(tiny_model), axes="YX"))
     with pytest.raises(Cancelled):
-        JOBS["segment"](request, ignore, lambda: True)
+        JOBS[SegmentRequest](request, lambda progress: None, lambda: True)
 
 
 def test_a_fine_tuned_model_s_card_says_when_from_what_and_by_what_it_was_made(tiny_model, bright_squares):
@@ -300,8 +320,24 @@ def test_a_fine_tuned_model_s_card_says_when_from_what_and_by_what_it_was_made(t
 
 
 def test_a_model_file_is_verified_by_a_job(tiny_model, tmp_path):
-    result = JOBS["verify"]({"model": str(tiny_model)}, ignore, go_on)
-    assert result == {"sha256": napari_unet.load_model(tiny_model).sha256}
+    assert do(VerifyRequest(tiny_model)) == napari_unet.load_model(tiny_model).sha256
     (tmp_path / "bad.keras").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"bad\.keras"):
-        JOBS["verify"]({"model": str(tmp_path / "bad.keras")}, ignore, go_on)
+        do(VerifyRequest(tmp_path / "bad.keras"))
+
+
+def test_the_job_for_what_is_seen(tiny_model):
+    scene = render_nuclei((300, 260), objects=60, radius=9.0, seed=1).image
+    params = SegmentParams(model=str(tiny_model), axes="CZYX", channel=1)
+    said = []
+    request = ViewRequest(
+        image=np.stack([scene // 3, scene])[:, None], params=params, box=((100, 200), (100, 200))
+    )
+    result = do(request, lambda progress: said.append(progress.message))
+    (top, bottom), (left, right) = result.window
+    assert result.labels.shape == (bottom - top, right - left)
+    rows, columns = result.doubts.points[:, 1:].T
+    assert ((rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)).all()
+    assert rows.max() > bottom - top
+    assert result.scales == (1.0,)
+    assert "tile" in said[-1]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_unet.core.base.params import SegmentParams
 from napari_unet.io.files import write_image, write_labels
 from napari_unet.io.layers import read_result
 from napari_unet.jobs.batch import Order
@@ -26,7 +27,7 @@ def session(tmp_path, loop):
 
 @pytest.fixture
 def order(tmp_path):
-    return Order(output=tmp_path / "out", model=tmp_path / "model.keras")
+    return Order(tmp_path / "out", SegmentParams(model=str(tmp_path / "model.keras")))
 
 
 @pytest.fixture

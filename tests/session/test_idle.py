@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from window_jobs import Wait
 
+from napari_unet.core.base.params import SegmentParams
+from napari_unet.jobs.protocol import EstimateRequest, Known, Outline, VerifyRequest
 from napari_unet.session.idle import IdleWork
 from napari_unet.session.runner import Activity, Runner
 from napari_unet.session.session import Session
@@ -14,6 +17,8 @@ from napari_unet.store.project import Project
 from napari_unet.worker.worker import Worker
 
 from .test_session import UI_TESTS, write_model
+
+ESTIMATE = EstimateRequest(image=Outline((9, 9), "uint8", ()), params=SegmentParams())
 
 
 @pytest.fixture
@@ -33,7 +38,7 @@ def runner(loop):
 def test_a_job_is_done_when_there_is_nothing_else_to_do(worker, runner, loop):
     idle, results = IdleWork(worker, runner), []
     run = runner.begin(Activity.SEGMENTING, "busy")
-    idle.do("estimate", results.append)
+    idle.do(ESTIMATE, results.append)
     run_for_a_while(loop)
     assert not results
     runner.end(run)
@@ -44,7 +49,7 @@ def test_a_job_is_done_when_there_is_nothing_else_to_do(worker, runner, loop):
 
 def test_a_job_makes_way_and_is_done_afterwards(worker, runner, loop, tmp_path):
     idle, results, gate = IdleWork(worker, runner), [], tmp_path / "gate"
-    idle.do("wait", results.append, gate=str(gate))
+    idle.do(Wait(gate), results.append)
     loop.run_until(Path(f"{gate}.begun").exists)
     run = runner.begin(Activity.SEGMENTING, "busy")
     loop.run_until(Path(f"{gate}.cancelled").exists)
@@ -53,13 +58,13 @@ def test_a_job_makes_way_and_is_done_afterwards(worker, runner, loop, tmp_path):
     runner.end(run)
     runner.say("done")
     loop.run_until(lambda: results)
-    assert results == [{"begun": 2}]
+    assert results == [2]
 
 
 def test_a_job_that_fails_is_not_tried_again_and_the_next_one_is_done(worker, runner, loop, caplog):
     idle, results = IdleWork(worker, runner), []
-    idle.do("verify", results.append, model="refusing.keras")
-    idle.do("estimate", results.append)
+    idle.do(VerifyRequest(Path("refusing.keras")), results.append)
+    idle.do(ESTIMATE, results.append)
     with caplog.at_level(logging.INFO, "napari_unet"):
         loop.run_until(lambda: results)
     assert ["needs" in result for result in results] == [True]
@@ -68,10 +73,10 @@ def test_a_job_that_fails_is_not_tried_again_and_the_next_one_is_done(worker, ru
 
 def test_a_job_that_was_dropped_is_not_done(worker, runner, loop, tmp_path):
     idle, results, gate = IdleWork(worker, runner), [], tmp_path / "gate"
-    idle.do("wait", results.append, gate=str(gate))
+    idle.do(Wait(gate), results.append)
     loop.run_until(Path(f"{gate}.begun").exists)
-    idle.drop("wait")
-    idle.do("estimate", results.append)
+    idle.drop(Wait)
+    idle.do(ESTIMATE, results.append)
     loop.run_until(lambda: results)
     assert ["needs" in result for result in results] == [True]
 
@@ -96,7 +101,7 @@ def test_what_was_forgotten_is_measured_where_keep_has_put_the_model(tmp_path, l
     session.keep()
     gate.touch()
     loop.run_until(lambda: trial.known)
-    assert trial.result["examined"] == str(project.models_folder / "slow-1.keras")
+    assert trial.known_scores == Known(0.93, 0.92)  # of a file that is there
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     session.close()
 

@@ -125,16 +125,16 @@ def test_the_channels_looked_at_are_remembered_and_teach(open_again, project):
     correct(image)
     image = open_again(axes="CYX")
     assert image.channel == (0, 2)
-    request = gather_corrections(project, image, [image], 1).request
-    np.testing.assert_array_equal(request["images"][0], DATA[1])
-    assert (request["axes"], request.get("channel")) == (["YX"], None)
+    (plane,) = gather_corrections(project, image, [image], 1).planes
+    np.testing.assert_array_equal(plane.image, DATA[1])
+    assert plane.axes == "YX"
     first = open_again(DATA[0].copy())
     correct(first)
     first.review = first.record.load_review()
     image.writer.close()
-    request = gather_corrections(project, first, [first, image], None).request
+    planes = gather_corrections(project, first, [first, image], None).planes
     combined = image.grid.plane(DATA, (), (0, 2))[..., 0]
-    np.testing.assert_array_equal(request["images"][1], combined)
+    np.testing.assert_array_equal(planes[1].image, combined)
 
 
 @pytest.mark.parametrize("channel", ["none", 7, {"a": 1}, [0, 9]])

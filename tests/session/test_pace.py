@@ -1,8 +1,17 @@
+from pathlib import Path
+
+from napari_unet.core.learning.holdout import Verdict
+from napari_unet.jobs.protocol import FineTuned
 from napari_unet.session.pace import Pace
 
 
+def tuned(**told):
+    known = {"output": Path("new.keras"), "verdict": Verdict.BETTER, "before": None, "after": None}
+    return FineTuned(**known, seconds=58.0, **told)
+
+
 def test_the_steps_of_an_effort_are_reckoned_from_a_run_before():
-    result = {"step_seconds": 0.2, "learning_seconds": 40.0}
+    result = tuned(step_seconds=0.2, learning_seconds=40.0)
     pace = Pace.of(result, 58.0)
     assert pace.count_steps(60) == 210
     assert pace.count_steps(300) == 1400
@@ -15,4 +24,4 @@ def test_a_slow_machine_has_fewer_steps_but_never_none():
 
 
 def test_a_run_that_says_nothing_tells_nothing():
-    assert Pace.of({}, 60.0) is None
+    assert Pace.of(tuned(), 60.0) is None

@@ -1,9 +1,11 @@
 """The session without a window: what is posted is called by the test, on its own thread."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from napari_unet.core.review.review import Review
 from napari_unet.models import AUTO
 from napari_unet.models import registry as models
 from napari_unet.session.image import OpenImage
+from napari_unet.session.scope import WHOLE, Planes
 from napari_unet.session.session import Session
 from napari_unet.session.source import Source, name_axes
 from napari_unet.store.project import Project
@@ -360,3 +363,23 @@ def test_the_model_in_use_and_that_of_each_image_are_remembered(session, loop, s
         loop.run_until(lambda: again.project.model == AUTO)
     finally:
         again.close()
+def test_the_planes_that_the_user_chose_are_remembered_until_all_are_segmented(session, loop):
+    data = np.full((3, 60, 80), 10, np.uint8)
+    data[0, 10:30, 10:30] = data[2, 40:50, 40:70] = 200
+    source = Source(id="1", name="stack", data=data, axes="ZYX")
+    image = segment(session, loop, source, scope=Planes(((2,),)))
+    assert [bool(plane.any()) for plane in image.review.labels] == [False, False, True]
+    assert image.next_scope == Planes(((2,),))
+    segment(session, loop, source, scope=Planes(((0,),)))
+    assert image.next_scope == Planes(((0,), (2,)))
+    segment(session, loop, source)
+    assert image.next_scope == WHOLE  # though one of its planes is empty
+
+
+def test_of_a_large_image_something_has_to_be_chosen(session, loop, source, monkeypatch):
+    monkeypatch.setattr("napari_unet.io.lazy.LARGE", 1000)
+    lazy = replace(source, data=da.from_array(source.data, chunks=20), axes="YX")
+    for scope in (None, Planes(((),))):
+        segment(session, loop, lazy, scope=scope)
+        assert session.is_error
+        assert "choose what of it" in session.notice

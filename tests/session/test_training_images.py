@@ -32,7 +32,7 @@ def test_each_plane_names_the_image_that_it_is_of(tmp_path):
     record.begin_review(done.prediction, done.labels, done.marked, model="nuclei")
     image = open_image(project, Source(id="1", name="stack", data=stack, axes="ZYX"), {})
     image.review = review(stack.shape)
-    assert len(gather_corrections(project, image, [image], None).request["images"]) == 3
-    request = gather_corrections(project, image, [image], None, taught=[hash_image(earlier)]).request
-    assert [plane.shape for plane in request["images"]] == [(8, 9)] * 4
-    assert request["hashes"] == [hash_image(stack)] * 3 + [hash_image(earlier)]
+    assert len(gather_corrections(project, image, [image], None).planes) == 3
+    planes = gather_corrections(project, image, [image], None, taught=[hash_image(earlier)]).planes
+    assert [plane.image.shape for plane in planes] == [(8, 9)] * 4
+    assert [plane.hash for plane in planes] == [hash_image(stack)] * 3 + [hash_image(earlier)]

@@ -9,14 +9,12 @@ from skimage.measure import label
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import PlaneGrid
-from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.review import Review
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.hashing import hash_samples
 from napari_unet.io.zarr_read import read_multiscale
 from napari_unet.io.zarr_write import fill_label_image
 from napari_unet.session.image import open_image
-from napari_unet.session.scope import View
 from napari_unet.session.source import Source
 from napari_unet.session.training_images import gather_corrections
 from napari_unet.store.large_labels import DiskCells
@@ -312,36 +310,6 @@ def test_corrections_of_a_region_teach_in_a_later_session(
     taught = {image.record.info.hash}  # it taught the model before, so that it teaches again
     other = opened(scene[:50, :50].copy(), id="2", pixel_size=0.25)
     other.review = Review.of(np.zeros((50, 50), np.int32))
-    request = gather_corrections(project, other, [other], None, taught=taught).request
-    np.testing.assert_array_equal(request["images"][0], pixels)
-    assert request["reviewed"][0].sum() == 45 * 45
-
-
-def test_a_view_is_seen_as_the_whole_plane_was(opened):
-    image = opened(np.zeros((3, 20, 30), np.uint8), axes="ZYX")
-    image.scales = {("m", None, (1,)): 0.5}
-    box = ((2, 9), (3, 8))
-    order = View((1,), box).order(image, "m")
-    assert (order["box"], order["scale"], order["axes"]) == (box, 0.5, "YX")
-    assert order["image"].shape == (20, 30)
-    assert View((2,), box).order(image, "m")["scale"] is None
-    assert View((1,), box).order(image, "other")["scale"] is None
-
-
-def test_the_doubts_about_what_is_seen_take_the_place_of_those_that_were_there():
-    def doubts(*points):
-        one = np.ones(len(points), np.float32)
-        return Doubts(np.array(points, np.int32).reshape(-1, 3), one, one, one)
-
-    view = View((1,), ((2, 9), (3, 8)))
-    grid = PlaneGrid("ZYX", (3, 20, 30))
-    known = doubts((1, 5, 5), (1, 1, 5), (0, 5, 5), (2, 5, 5), (1, 12, 4), (1, 12, 9))
-    labels = np.zeros((14, 12), np.int32)  # of rows 0 to 13, columns 1 to 12
-    labels[7:13, 2:5], labels[11:13, 7:9] = 1, 2
-    result = {"labels": labels, "window": ((0, 14), (1, 13))}
-    merged = view.merge_doubts(grid, known, {**result, "doubts": doubts((0, 4, 4), (0, 11, 4), (0, 12, 9))})
-    points = {tuple(point) for point in merged.points.tolist()}
-    assert points == {(1, 1, 5), (0, 5, 5), (2, 5, 5), (1, 12, 9), (1, 4, 4), (1, 11, 4)}
-    assert len(view.merge_doubts(grid, None, result).points) == 0
-    said = view.describe(114, {**result, "seconds": 1.23, "notes": ["Mind the scale."]})
-    assert said == "1 cell found in view in 1.2 s, 114 in all. Mind the scale."
+    plane = gather_corrections(project, other, [other], None, taught=taught).planes[0]
+    np.testing.assert_array_equal(plane.image, pixels)
+    assert plane.reviewed.sum() == 45 * 45

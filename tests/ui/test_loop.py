@@ -15,7 +15,6 @@ from napari_unet.core.base.params import Effort
 from napari_unet.io.files import read_labels
 from napari_unet.nn.model_file import read_card
 from napari_unet.ui.panel.demo import wrong_cells
-from napari_unet.ui.panel.fine_tune import read_score
 
 from .tiny_model import LINE, PITCH, RADIUS, draw_discs
 
@@ -117,7 +116,7 @@ def test_corrections_make_a_better_model(open_window, parent, tmp_path, monkeypa
     after = window.labels.data.copy()
     assert trial.accepted
     for name in ("ap50", "mean_ap"):
-        assert read_score(trial.result["after"], name) > read_score(trial.result["before"], name)
+        assert getattr(trial.result.after, name) > getattr(trial.result.before, name)
     assert score_unseen(after, truth).ap50 > before.ap50 + 0.1
     assert score_unseen(after, truth).missed < before.missed
     assert count_drawn(after, faint) >= 8

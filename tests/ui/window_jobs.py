@@ -1,4 +1,4 @@
-"""Jobs for the tests of the window, without a network; imported by the worker's child process only.
+"""Jobs for the tests of the window, without a network; imported by the worker's child process.
 
 What a job does depends on the name of the model's file, so that a test picks it in the window.
 """
@@ -6,6 +6,7 @@ What a job does depends on the name of the model's file, so that a test picks it
 import hashlib
 import os
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,36 @@ from skimage.measure import label
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled, Progress
+from napari_unet.core.cells.metrics import Scores
+from napari_unet.core.learning.holdout import Verdict
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.suggestions import Suggestion
 from napari_unet.jobs.choose_model import Choice
+from napari_unet.jobs.protocol import (
+    ChooseRequest,
+    Doubted,
+    EstimateRequest,
+    ExamineRequest,
+    FineTuned,
+    FineTuneRequest,
+    Known,
+    LargeRequest,
+    LargeResult,
+    PrepareRequest,
+    SegmentRequest,
+    SegmentResult,
+    VerifyRequest,
+    ViewRequest,
+    ViewResult,
+    Warmth,
+    WarmUpRequest,
+)
+from napari_unet.worker.job import Request
 
 BLIND = ("blind", "nobody")  # models that find no cells
 COUNTS = {"dice": 0.8, "objects": 9, "matched": 6, "false": 1, "split": 0}
-SCORES = {"ap": {"0.50": 0.5, "0.90": 0.1}, "mean_iou": 0.5, "missed": 3, "merged": 2, **COUNTS}
-BETTER = {"ap": {"0.50": 0.9, "0.90": 0.4}, "mean_iou": 0.8, "missed": 0, "merged": 0, **COUNTS}
+SCORES = Scores(ap={"0.50": 0.5, "0.90": 0.1}, mean_iou=0.5, missed=3, merged=2, **COUNTS)
+BETTER = Scores(ap={"0.50": 0.9, "0.90": 0.4}, mean_iou=0.8, missed=0, merged=0, **COUNTS)
 
 DOUBTS = Doubts(  # two cells and, between others, a place without one, all in the first plane
     points=np.array([(0, 30, 110), (0, 30, 70), (0, 90, 90)], np.int32),
@@ -60,16 +83,19 @@ def misbehave(model, report, cancelled):
 
 
 def warm_up(request, report, cancelled):
-    return {"step_seconds": 0.5}
+    return Warmth(backend="none", bfloat16=False, step_seconds=0.5)
 
 
 def segment(request, report, cancelled):
-    model = Path(request["model"]).stem
+    return segment_pixels(request.image, request.params, report, cancelled)
+
+
+def segment_pixels(image, params, report, cancelled):
+    model, axes = Path(params.model).stem, params.axes
     misbehave(model, report, cancelled)
-    image, axes = request["image"], request["axes"]
     for axis in "SC":
         if axis in axes:
-            channel = request["channel"]
+            channel = params.channel
             if channel is not None:
                 image = image.take(np.atleast_1d(channel), axes.index(axis))
             image = image.max(axes.index(axis))
@@ -82,26 +108,26 @@ def segment(request, report, cancelled):
     )
     if model not in ("nuclei", "worse", *BLIND):  # a fine-tuned model finds a cell more, in the corner
         labels[..., :4, :4] = labels.max() + 1
-    views = request["views"]
-    notes = [f"Looked {views} times."] if views > 1 else []
-    result = {"labels": labels, "seconds": 0.1, "model": model, "notes": notes}
+    notes = (f"Looked {params.views} times.",) if params.views > 1 else ()
+    result = SegmentResult(labels=labels, seconds=0.1, notes=notes)
     if model == "helpful":
         plane = labels.reshape(planes.shape)[0]
-        return result | {"doubts": DOUBTS.suggest(suggest(plane), plane)}
-    return result | {"doubts": DOUBTS} if model == "doubtful" else result
+        return replace(result, doubts=DOUBTS.suggest(suggest(plane), plane))
+    return replace(result, doubts=DOUBTS) if model == "doubtful" else result
 
 
 def segment_view(request, report, cancelled):
     """Segment a box with a margin of half a square around it."""
-    (top, bottom), (left, right) = request["box"]
-    image = request["image"]
+    (top, bottom), (left, right) = request.box
+    image = request.image
     window = (
         (max(top - 30, 0), min(bottom + 30, image.shape[-2])),
         (max(left - 30, 0), min(right + 30, image.shape[-1])),
     )
     part = image[..., slice(*window[0]), slice(*window[1])]
-    result = segment({**request, "image": part}, report, cancelled)
-    return result | {"labels": result["labels"].reshape(result["labels"].shape[-2:]), "window": window}
+    found = segment_pixels(part, request.params, report, cancelled)
+    labels = found.labels.reshape(found.labels.shape[-2:])
+    return ViewResult(labels=labels, window=window, seconds=0.1, doubts=found.doubts, notes=found.notes)
 
 
 def segment_large(request, report, cancelled):
@@ -110,16 +136,16 @@ def segment_large(request, report, cancelled):
     from napari_unet.io import zarr_write as zarr_labels
 
     zarr_labels.WIDE = 128
-    output, image = Path(request["output"]), request["image"]
-    grid = PlaneGrid(request["axes"], image.shape)
-    with zarr_labels.fill_label_image(output, grid.label_shape, grid.label_axes) as array:
-        result = segment({**request, "image": np.asarray(image)}, report, cancelled)
-        array[...] = result["labels"]
-    return result | {"cells": int(result["labels"].max()), "labels": None}
+    image = request.image
+    grid = PlaneGrid(request.params.axes, image.shape)
+    with zarr_labels.fill_label_image(request.output, grid.label_shape, grid.label_axes) as array:
+        found = segment_pixels(np.asarray(image), request.params, report, cancelled)
+        array[...] = found.labels
+    return LargeResult(cells=int(found.labels.max()), seconds=0.1, notes=found.notes)
 
 
 def estimate(request, report, cancelled):
-    return {"needs": "needs about 1.2 GB of memory and 3.4 GB of disk"}
+    return "needs about 1.2 GB of memory and 3.4 GB of disk"
 
 
 VERDICTS = {
@@ -132,7 +158,7 @@ VERDICTS = {
 
 def choose(request, report, cancelled):
     """Take the model called anything, or else the one called nuclei; none fits beside one called nobody."""
-    models = sorted(request["models"], key=lambda path: (path.stem != "anything", path.stem != "nuclei"))
+    models = sorted(request.models, key=lambda path: (path.stem != "anything", path.stem != "nuclei"))
     strange = "nobody" in {path.stem for path in models}
     fits = {path.stem: 0.1 if strange else 1 - 0.1 * at for at, path in enumerate(models)}
     if "blind" in fits:
@@ -141,15 +167,21 @@ def choose(request, report, cancelled):
 
 
 def examine(request, report, cancelled):
-    parent = Path(request["parent"])
-    if parent.stem == "slow":
-        wait({"gate": str(parent.with_suffix(".gate"))}, report, cancelled)
-    return {"known_before": 0.93, "known_after": 0.92, "examined": request["child"]}
+    if request.parent.stem == "slow":
+        wait(Wait(request.parent.with_suffix(".gate")), report, cancelled)
+    return Known(0.93, 0.92 if request.child.exists() else 0.0)
+
+
+@dataclass(frozen=True)
+class Wait(Request[int]):
+    """Wait until there is a file; say how many times that was asked for."""
+
+    gate: Path
 
 
 def wait(request, report, cancelled):
     """Wait until there is a file; tell by other files that it has begun, and that it was cancelled."""
-    gate, begun = Path(request["gate"]), Path(f"{request['gate']}.begun")
+    gate, begun = request.gate, Path(f"{request.gate}.begun")
     count = int(begun.read_text()) + 1 if begun.exists() else 1
     begun.write_text(str(count))
     while not gate.exists():
@@ -157,18 +189,25 @@ def wait(request, report, cancelled):
             Path(f"{gate}.cancelled").touch()
             raise Cancelled
         time.sleep(0.01)
-    return {"begun": count}
+    return count
 
 
 def prepare(request, report, cancelled):
-    return {}
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(FineTuned):
+    """Says, too, what was asked for."""
+
+    asked: FineTuneRequest
 
 
 def fine_tune(request, report, cancelled):
-    model = Path(request["model"]).stem
+    model = request.model.stem
     misbehave(model, report, cancelled)
-    if model == "doubting" and not request["anyway"]:
-        return {"doubt": "The outlines of the labels in plate do not lie on edges of the image: check them."}
+    if model == "doubting" and not request.anyway:
+        return Doubted("The outlines of the labels in plate do not lie on edges of the image: check them.")
     scored = {}
     for step in range(1, 21):
         if cancelled():
@@ -179,32 +218,28 @@ def fine_tune(request, report, cancelled):
             Progress(step / 20, f"Learning, step {step}", {"loss": 1 / step, "step": float(step), **scored})
         )
         time.sleep(0.01)
-    output = Path(request["output"])
-    output.write_bytes(Path(request["model"]).read_bytes())
+    request.output.write_bytes(request.model.read_bytes())
     verdict = model if model in VERDICTS else "better"
     before, after = VERDICTS[verdict]
-    return {
-        "before": before,
-        "after": after,
-        "verdict": verdict,
-        "share": 1.0,
-        "output": str(output),
-        "seconds": 0.2,
-        "step_seconds": 0.01,
-        "learning_seconds": 0.2,
-        "asked": {name: request[name] for name in ("seconds", "next_planes")},
-        "images": len(request["images"]),
-    }
+    return Told(
+        output=request.output,
+        verdict=Verdict(verdict),
+        before=before,
+        after=after,
+        seconds=0.2,
+        step_seconds=0.01,
+        learning_seconds=0.2,
+        asked=request,
+    )
 
 
 def verify(request, report, cancelled):
-    path = Path(request["model"])
-    misbehave(path.stem, report, cancelled)
-    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    misbehave(request.file.stem, report, cancelled)
+    return hashlib.sha256(request.file.read_bytes()).hexdigest()
 
 
 JOBS = {
-    **{"warm_up": warm_up, "segment": segment, "fine_tune": fine_tune, "verify": verify},
-    **{"choose": choose, "examine": examine, "prepare": prepare, "wait": wait},
-    **{"segment_view": segment_view, "segment_large": segment_large, "estimate": estimate},
+    **{WarmUpRequest: warm_up, SegmentRequest: segment, FineTuneRequest: fine_tune, VerifyRequest: verify},
+    **{ChooseRequest: choose, ExamineRequest: examine, PrepareRequest: prepare, Wait: wait},
+    **{ViewRequest: segment_view, LargeRequest: segment_large, EstimateRequest: estimate},
 }

@@ -8,13 +8,14 @@ import time
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled, Progress
+from napari_unet.jobs.batch import BatchRequest
 from napari_unet.jobs.batch_task import Outcome
 
 
 def segment_files(request, report, cancelled):
     outcomes = []
     report(Progress(message="Starting 1 worker process"))
-    for file in request["inputs"]:
+    for file in request.inputs:
         if file.stem == "deadly":
             os._exit(3)
         if file.stem == "refused":
@@ -33,4 +34,4 @@ def segment_files(request, report, cancelled):
     return outcomes
 
 
-JOBS = {"batch": segment_files}
+JOBS = {BatchRequest: segment_files}

@@ -1,19 +1,29 @@
-"""Jobs for the tests of the worker; imported by its child process only."""
+"""Jobs for the tests of the worker, imported by its child process too; `ask` makes the request for one."""
 
 import ctypes
 import os
 import sys
 import threading
 import time
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any
 
 import numpy as np
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled, Progress
+from napari_unet.worker.job import Request
+
+
+@dataclass(frozen=True)
+class Asked(Request[Any]):
+    """Base of the requests: one class for each job, with what that is told."""
+
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 def echo(request, report, cancelled):
-    return request
+    return request.told
 
 
 def describe(request, report, cancelled):
@@ -26,9 +36,9 @@ def describe(request, report, cancelled):
 
 
 def count(request, report, cancelled):
-    for step in range(request["steps"]):
-        report(Progress(step / request["steps"], f"step {step}", {"step": step}))
-    if request.get("then_wait"):
+    for step in range(request.told["steps"]):
+        report(Progress(step / request.told["steps"], f"step {step}", {"step": step}))
+    if request.told.get("then_wait"):
         wait_for_cancel(request, report, cancelled)
 
 
@@ -87,26 +97,33 @@ def unpicklable(request, report, cancelled):
 
 
 def large(request, report, cancelled):
-    return np.full(request["size"], 7, np.uint8)
+    return np.full(request.told["size"], 7, np.uint8)
 
 
-JOBS = {
-    job.__name__: job
-    for job in (
-        echo,
-        describe,
-        count,
-        wait_for_cancel,
-        ignore_cancel,
-        hold_the_interpreter,
-        compute,
-        refuse,
-        divide,
-        exhaust,
-        leave,
-        crash,
-        fault,
-        unpicklable,
-        large,
-    )
-}
+DOING = (
+    echo,
+    describe,
+    count,
+    wait_for_cancel,
+    ignore_cancel,
+    hold_the_interpreter,
+    compute,
+    refuse,
+    divide,
+    exhaust,
+    leave,
+    crash,
+    fault,
+    unpicklable,
+    large,
+)
+KINDS = {job.__name__: make_dataclass(job.__name__.title(), [], bases=(Asked,), frozen=True) for job in DOING}
+for kind in KINDS.values():  # so that pickle finds them
+    kind.__module__ = __name__
+    globals()[kind.__name__] = kind
+JOBS = {KINDS[job.__name__]: job for job in DOING}
+
+
+def ask(name, **told):
+    """Return the request for the job of that name."""
+    return KINDS[name](told)

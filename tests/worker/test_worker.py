@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from sample_jobs import ask
 
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.base.progress import Cancelled
@@ -86,7 +87,7 @@ def steady(tmp_path_factory):
 
 
 def pid_of(worker) -> int:
-    return worker.submit("describe").result(PATIENCE)["pid"]
+    return worker.submit(ask("describe")).result(PATIENCE)["pid"]
 
 
 def test_what_is_sent_comes_back(steady):
@@ -101,7 +102,7 @@ def test_what_is_sent_comes_back(steady):
         "scalar": np.array(3.5),
         "nested": [{"mask": np.ones((400, 400), bool)}, ("text", None, 2)],
     }
-    result = steady.submit("echo", **request).result(PATIENCE)
+    result = steady.submit(ask("echo", **request)).result(PATIENCE)
     assert list(result) == list(request)
     for name in ("volume", "strided", "fortran", "big_endian", "empty", "scalar"):
         np.testing.assert_array_equal(result[name], request[name])
@@ -113,16 +114,16 @@ def test_what_is_sent_comes_back(steady):
 
 
 def test_request_is_what_it_was_when_submitted(steady):
-    first = steady.submit("count", steps=1)
+    first = steady.submit(ask("count", steps=1))
     labels = np.ones((500, 500), np.int32)
-    job = steady.submit("echo", labels=labels)
+    job = steady.submit(ask("echo", labels=labels))
     labels[:] = 2
     first.result(PATIENCE)
     assert (job.result(PATIENCE)["labels"] == 1).all()
 
 
 def test_child_works_in_the_background_and_away_from_the_current_folder(steady, tmp_path, monkeypatch):
-    found = steady.submit("describe").result(PATIENCE)
+    found = steady.submit(ask("describe")).result(PATIENCE)
     assert found["pid"] != os.getpid()
     assert "tensorflow" not in found["modules"]
     assert "napari" not in found["modules"]
@@ -134,12 +135,12 @@ def test_child_works_in_the_background_and_away_from_the_current_folder(steady, 
 def test_script_beside_the_user_does_not_stand_in_for_a_module(worker, tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise RuntimeError('not this one')")
     monkeypatch.chdir(tmp_path)
-    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    assert worker.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
 
 
 def test_progress_is_thinned_but_the_first_and_the_last_arrive(steady):
     begin = time.monotonic()
-    job = steady.submit("count", steps=20_000)
+    job = steady.submit(ask("count", steps=20_000))
     heard = Listener(job)
     assert heard.wait() == [("done", None)]
     seconds = time.monotonic() - begin
@@ -151,7 +152,7 @@ def test_progress_is_thinned_but_the_first_and_the_last_arrive(steady):
 
 
 def test_latest_progress_arrives_though_the_job_is_silent_afterwards(steady):
-    job = steady.submit("count", steps=50, then_wait=True)
+    job = steady.submit(ask("count", steps=50, then_wait=True))
     heard = Listener(job)
     wait_until(lambda: heard.progress and heard.progress[-1].message == "waiting")
     job.cancel()
@@ -162,7 +163,7 @@ def test_jobs_run_in_order_even_when_submitted_from_several_threads(steady):
     results = {}
 
     def submit(thread):
-        jobs = [steady.submit("echo", value=(thread, n), pad=np.full(20_000, n)) for n in range(5)]
+        jobs = [steady.submit(ask("echo", value=(thread, n), pad=np.full(20_000, n))) for n in range(5)]
         results[thread] = [job.result(PATIENCE) for job in jobs]
 
     threads = [threading.Thread(target=submit, args=[number]) for number in range(4)]
@@ -176,7 +177,7 @@ def test_jobs_run_in_order_even_when_submitted_from_several_threads(steady):
 
 
 def test_input_error_reaches_the_user_as_it_is(steady):
-    heard = Listener(job := steady.submit("refuse"))
+    heard = Listener(job := steady.submit(ask("refuse")))
     assert heard.wait() == [("failed", "The image has no pixels: choose another one.", "")]
     with pytest.raises(InputError, match="choose another one"):
         job.result(PATIENCE)
@@ -193,7 +194,7 @@ def test_input_error_reaches_the_user_as_it_is(steady):
     ],
 )
 def test_unexpected_error_gives_a_sentence_and_a_traceback_in_the_log(steady, name, sentence, traceback):
-    heard = Listener(job := steady.submit(name))
+    heard = Listener(job := steady.submit(ask(name)))
     [(kind, message, details)] = heard.wait()
     assert kind == "failed"
     assert sentence in message
@@ -203,12 +204,12 @@ def test_unexpected_error_gives_a_sentence_and_a_traceback_in_the_log(steady, na
     with pytest.raises(JobError) as caught:
         job.result(PATIENCE)
     assert caught.value.traceback == details
-    assert steady.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    assert steady.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
 
 
 def test_module_that_cannot_be_imported_fails_its_jobs(log):
-    worker = Worker("no_such_module", log)
-    job = worker.submit("echo")
+    worker = Worker("no_such_module", log, paths=[HERE])
+    job = worker.submit(ask("echo"))
     with pytest.raises(JobError, match="no_such_module"):
         job.result(PATIENCE)
     worker.stop()
@@ -216,12 +217,12 @@ def test_module_that_cannot_be_imported_fails_its_jobs(log):
 
 def test_request_that_cannot_be_pickled_is_refused_at_once(steady):
     with pytest.raises((TypeError, AttributeError)):
-        steady.submit("echo", lock=threading.Lock())
+        steady.submit(ask("echo", lock=threading.Lock()))
 
 
 def test_cancel_stops_a_job_that_listens_and_keeps_the_child(worker):
     pid = pid_of(worker)
-    job = worker.submit("wait_for_cancel", image=np.zeros((500, 500)))
+    job = worker.submit(ask("wait_for_cancel", image=np.zeros((500, 500))))
     heard = Listener(job)
     wait_until(lambda: heard.progress)
     job.cancel(grace=PATIENCE)
@@ -237,8 +238,8 @@ def test_cancel_stops_a_job_that_listens_and_keeps_the_child(worker):
 @pytest.mark.parametrize("name", ["ignore_cancel", "hold_the_interpreter"])
 def test_cancel_kills_a_job_that_does_not_listen_and_the_next_one_runs(worker, name):
     pid = pid_of(worker)
-    job = worker.submit(name, image=np.zeros((500, 500)))
-    after = worker.submit("describe")
+    job = worker.submit(ask(name, image=np.zeros((500, 500))))
+    after = worker.submit(ask("describe"))
     heard = Listener(job)
     wait_until(lambda: heard.progress)
     job.cancel(grace=0.1)
@@ -248,8 +249,8 @@ def test_cancel_kills_a_job_that_does_not_listen_and_the_next_one_runs(worker, n
 
 
 def test_job_that_has_not_begun_is_cancelled_without_the_child(worker):
-    running = worker.submit("wait_for_cancel")
-    waiting = worker.submit("echo", image=np.zeros((500, 500)))
+    running = worker.submit(ask("wait_for_cancel"))
+    waiting = worker.submit(ask("echo", image=np.zeros((500, 500))))
     heard = Listener(waiting)
     waiting.cancel()
     assert heard.endings == [("cancelled",)]
@@ -259,11 +260,11 @@ def test_job_that_has_not_begun_is_cancelled_without_the_child(worker):
 
 
 def test_cancel_while_the_child_is_starting(worker):
-    job = worker.submit("wait_for_cancel")
+    job = worker.submit(ask("wait_for_cancel"))
     job.cancel(grace=PATIENCE)
     with pytest.raises(Cancelled):
         job.result(PATIENCE)
-    killed = worker.submit("ignore_cancel")
+    killed = worker.submit(ask("ignore_cancel"))
     worker.stop()
     with pytest.raises(Cancelled):
         killed.result(PATIENCE)
@@ -271,8 +272,8 @@ def test_cancel_while_the_child_is_starting(worker):
 
 def test_child_that_is_killed_fails_its_job_only(worker):
     pid = pid_of(worker)
-    job = worker.submit("ignore_cancel", image=np.zeros((500, 500)))
-    waiting = worker.submit("echo", image=np.full((500, 500), 3))
+    job = worker.submit(ask("ignore_cancel", image=np.zeros((500, 500))))
+    waiting = worker.submit(ask("echo", image=np.full((500, 500), 3)))
     heard = Listener(job)
     wait_until(lambda: heard.progress)
     psutil.Process(pid).kill()
@@ -292,10 +293,10 @@ def test_child_that_is_killed_fails_its_job_only(worker):
 @pytest.mark.parametrize(("name", "reason"), [("crash", "exit code 3"), ("fault", "signal 11|exit code")])
 def test_child_that_crashes_says_how(worker, name, reason):
     with pytest.raises(WorkerCrashed, match=reason) as caught:
-        worker.submit(name).result(PATIENCE)
+        worker.submit(ask(name)).result(PATIENCE)
     if name == "fault":
         assert "sample_jobs.py" in caught.value.traceback
-    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    assert worker.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a segment ends with its last handle")
@@ -303,7 +304,7 @@ def test_child_killed_at_any_moment_of_sending_a_result_leaves_nothing(worker):
     rng = np.random.default_rng(5)
     for _ in range(8):
         pid = pid_of(worker)
-        job = worker.submit("large", size=60_000_000)
+        job = worker.submit(ask("large", size=60_000_000))
         time.sleep(rng.uniform(0, 0.1))
         os.kill(pid, signal.SIGKILL)
         with suppress(WorkerCrashed):
@@ -315,13 +316,13 @@ def test_killed_while_idle_goes_unnoticed(worker):
     pid = pid_of(worker)
     psutil.Process(pid).kill()
     wait_until(lambda: not worker.alive)
-    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    assert worker.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
 
 
 def test_stop_ends_everything_and_submit_starts_again(worker):
     pid = pid_of(worker)
-    running = worker.submit("hold_the_interpreter")
-    waiting = worker.submit("echo", image=np.zeros((500, 500)))
+    running = worker.submit(ask("hold_the_interpreter"))
+    waiting = worker.submit(ask("echo", image=np.zeros((500, 500))))
     heard = Listener(running)
     wait_until(lambda: heard.progress)
     worker.stop()
@@ -330,13 +331,13 @@ def test_stop_ends_everything_and_submit_starts_again(worker):
     with pytest.raises(Cancelled):
         waiting.result(PATIENCE)
     worker.stop()
-    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    assert worker.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
 
 
 def test_two_workers_side_by_side(worker, log):
     other = Worker("sample_jobs", log, paths=[HERE])
-    blocked = worker.submit("wait_for_cancel")
-    assert other.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    blocked = worker.submit(ask("wait_for_cancel"))
+    assert other.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
     other.stop()
     assert blocked.state is JobState.RUNNING
     blocked.cancel()
@@ -354,13 +355,13 @@ def test_start_makes_ready(worker):
 
 
 def test_end_of_a_job_that_has_ended_is_told_to_who_comes_late(steady):
-    job = steady.submit("echo", a=1)
+    job = steady.submit(ask("echo", a=1))
     job.result(PATIENCE)
     assert Listener(job).endings == [("done", {"a": 1})]
 
 
 def test_latest_progress_is_told_to_who_comes_late(steady):
-    job = steady.submit("wait_for_cancel")
+    job = steady.submit(ask("wait_for_cancel"))
     first = Listener(job)
     wait_until(lambda: first.progress)
     second = Listener(job)
@@ -370,28 +371,28 @@ def test_latest_progress_is_told_to_who_comes_late(steady):
 
 
 def test_listener_that_fails_does_not_stop_the_worker(steady):
-    job = steady.submit("count", steps=1)
+    job = steady.submit(ask("count", steps=1))
     job.connect(done=lambda value: 1 / 0)
     job.result(PATIENCE)
-    assert steady.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    assert steady.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
 
 
 def test_result_waits_no_longer_than_asked(worker):
-    job = worker.submit("wait_for_cancel")
+    job = worker.submit(ask("wait_for_cancel"))
     with pytest.raises(TimeoutError):
         job.result(0.05)
 
 
 def test_submit_costs_about_a_copy(steady):
     image = np.ones(64 * 2**20, np.uint8)
-    steady.submit("echo", a=1).result(PATIENCE)
+    steady.submit(ask("echo", a=1)).result(PATIENCE)
     copy, submit = [], []
     for _ in range(7):
         begin = time.perf_counter()
         np.copyto(np.empty_like(image), image)  # into memory that is new, as that of the request is
         copy.append(time.perf_counter() - begin)
         begin = time.perf_counter()
-        job = steady.submit("count", steps=0, image=image)
+        job = steady.submit(ask("count", steps=0, image=image))
         submit.append(time.perf_counter() - begin)
         job.result(PATIENCE)
     # Shared memory comes in small pages, the other in huge ones: 3 to 5 times a copy where all is quiet.
@@ -401,7 +402,7 @@ def test_submit_costs_about_a_copy(steady):
 def test_log_is_put_aside_when_it_has_grown(worker, log):
     log.parent.mkdir()
     log.write_bytes(b"x" * 2_000_000)
-    worker.submit("echo").result(PATIENCE)
+    worker.submit(ask("echo")).result(PATIENCE)
     assert log.stat().st_size < 10_000
     assert log.with_name("worker.log.1").stat().st_size == 2_000_000
 
@@ -409,16 +410,18 @@ def test_log_is_put_aside_when_it_has_grown(worker, log):
 def test_log_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "file").write_text("")
     worker = Worker("sample_jobs", tmp_path / "file" / "worker.log", paths=[HERE])
-    assert worker.submit("echo", a=1).result(PATIENCE) == {"a": 1}
+    assert worker.submit(ask("echo", a=1)).result(PATIENCE) == {"a": 1}
     worker.stop()
 
 
 PARENT = """
 import sys, time
 import numpy as np
+sys.path.insert(0, str({here!r}))
+from sample_jobs import ask
 from napari_unet.worker.worker import Worker
 worker = Worker("sample_jobs", {log!r}, paths=[{here!r}])
-job = worker.submit({job!r}, image=np.zeros((500, 500)))
+job = worker.submit(ask({job!r}, image=np.zeros((500, 500))))
 job.progress.connect(lambda progress: print(progress.message, flush=True))
 time.sleep({seconds})
 """

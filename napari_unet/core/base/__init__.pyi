@@ -15,6 +15,7 @@ from .arrays import (
 from .card import FORMAT, ModelCard
 from .errors import DoubtfulError, InputError
 from .params import (
+    AUTO,
     CLIP,
     DEFAULT_EFFORT,
     EFFORTS,
@@ -26,17 +27,19 @@ from .params import (
     VIEWS,
     AugmentParams,
     BatchParams,
+    ChannelNumbers,
     Effort,
     FineTuneParams,
     InstanceParams,
-    LookParams,
     NetworkParams,
     Params,
+    SegmentParams,
     TrainParams,
 )
 from .progress import Cancelled, IsCancelled, Progress, Report, ignore
 
 __all__ = [
+    "AUTO",
     "CLIP",
     "DEFAULT_EFFORT",
     "EFFORTS",
@@ -52,6 +55,7 @@ __all__ = [
     "BatchParams",
     "Box",
     "Cancelled",
+    "ChannelNumbers",
     "DoubtfulError",
     "Effort",
     "FineTuneParams",
@@ -63,7 +67,6 @@ __all__ = [
     "InstanceParams",
     "IsCancelled",
     "Labels",
-    "LookParams",
     "Mask",
     "ModelCard",
     "NetworkParams",
@@ -71,6 +74,7 @@ __all__ = [
     "PlaneBox",
     "Progress",
     "Report",
+    "SegmentParams",
     "Span",
     "TrainParams",
     "as_labels",

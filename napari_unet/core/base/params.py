@@ -5,9 +5,11 @@ Panels, the command line, JSON files and the documentation read these fields and
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from napari_unet.core.base.errors import InputError
 
 OUTPUT_MAPS = ("foreground", "border", "distance")
 
@@ -28,6 +30,17 @@ class Params(BaseModel):
     """Base of all parameter sets: immutable, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of(cls, **given: object) -> Self:
+        """Return what a user has given; InputError, one sentence, about the first that cannot be so."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else ""
+            title = cls.model_fields[name].title if name in cls.model_fields else ""
+            raise InputError(f"{title or name}: {first['msg']}.") from error
 
 
 class NetworkParams(Params):
@@ -160,9 +173,45 @@ VIEWS = 8
 """In how many ways a tile can be turned and mirrored."""
 
 
-class LookParams(Params):
-    """How a network looks at an image."""
+AUTO = "auto"
+"""In place of a model's name: the one that fits the image best."""
 
+
+ChannelNumbers = int | tuple[int, ...] | None
+"""A channel by its number from 0, several, or None for what the image has."""
+
+
+class SegmentParams(Params):
+    """How an image is segmented: what the window, the command line, a batch and the worker tell each other.
+
+    ``channel`` counts from 0, as arrays do; forms and the command line show and read it counted from 1.
+    """
+
+    model: str = Field(
+        AUTO,
+        title="Model",
+        description="Name of a model, a .keras file, or auto: the one that fits each image best.",
+        min_length=1,
+    )
+    channel: ChannelNumbers = Field(
+        None,
+        title="Channel",
+        description="The channel that shows the cells, 1 for the first; of several, as in 1,3, their mean.",
+        json_schema_extra={"none": "the first"},
+    )
+    pixel_size: float | None = Field(
+        None,
+        title="Pixel size",
+        gt=0,
+        description="Size of a pixel, if the file does not say it.",
+        json_schema_extra={"unit": "µm", "none": "as the file says"},
+    )
+    axes: str | None = Field(
+        None,
+        title="Axes",
+        description="Letters of the image's axes, as in TZCYX.",
+        json_schema_extra={"none": "as the file says"},
+    )
     views: int = Field(
         1,
         title="Views",
@@ -172,30 +221,15 @@ class LookParams(Params):
         "little better, most of all for membranes.",
     )
 
+    @field_validator("axes")
+    @classmethod
+    def _write_large(cls, axes: str | None) -> str | None:
+        return axes and axes.upper()
 
-class BatchParams(LookParams):
-    """How the images of a batch are segmented, and where, beside the model and the folder for the labels."""
 
-    channel: str | None = Field(
-        None,
-        title="Channel",
-        description="The channel that shows the cells; 1, 3: their mean.",
-        json_schema_extra={"none": "the first"},
-    )
-    pixel_size: float | None = Field(
-        None,
-        title="Pixel size",
-        gt=0,
-        le=1000,
-        description="Size of a pixel, if the files do not say it.",
-        json_schema_extra={"unit": "µm", "none": "as the files say"},
-    )
-    axes: str | None = Field(
-        None,
-        title="Axes",
-        description="Letters of the images' axes, as in TZCYX.",
-        json_schema_extra={"none": "as the files say"},
-    )
+class BatchParams(Params):
+    """Where the images of a batch are segmented."""
+
     workers: int | None = Field(
         None,
         title="Processes",

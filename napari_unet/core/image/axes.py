@@ -183,6 +183,12 @@ def _check(axes: str, shape: tuple[int, ...]) -> None:
         raise InputError(f"Axes '{axes}' name both channels and RGB samples: use C for one of them only.")
 
 
+def format_channels(channel: Channels) -> str:
+    """Return channels, counted from 0, as people read them: counted from 1, as in "2" or "1,3"."""
+    numbers = [] if channel is None else [channel] if isinstance(channel, int) else channel
+    return ",".join(str(number + 1) for number in numbers)
+
+
 def parse_channels(text: str) -> int | tuple[int, ...] | None:
     """Return the channels that a user counts from 1, as in "2" or "1, 3", counted from 0; None for none.
 

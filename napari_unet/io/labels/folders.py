@@ -39,7 +39,7 @@ def match_by_stem(
     by_stem = {"image": first}
     for kind, folder in others.items():
         beside = {path.resolve() for path in first.values()}
-        found = [path for path in _list_labels(folder) if path.resolve() not in beside]
+        found = _drop_records([path for path in _list_labels(folder) if path.resolve() not in beside])
         by_stem[kind] = _stems(found, folder, first)
     everything = sorted(set().union(*by_stem.values()))
     for kind, files in by_stem.items():
@@ -64,6 +64,12 @@ def _list_labels(folder: str | os.PathLike[str]) -> list[Path]:
     inside = sorted(path for path in _folder(folder).iterdir() if not path.name.startswith("."))
     endings = (*LABEL_ENDINGS, ".jpg", ".jpeg")  # these are refused when they are read, with the reason
     return [p for p in inside if is_zarr(p) or (p.is_file() and p.suffix.lower() in endings)]
+
+
+def _drop_records(paths: list[Path]) -> list[Path]:
+    """Return label files without the records, <stem>.json, that lie beside those that we have written."""
+    written = {stem_of(path) for path in paths if path.suffix in (".tif", ".zarr")}
+    return [path for path in paths if path.suffix != ".json" or stem_of(path) not in written]
 
 
 def _folder(folder: str | os.PathLike[str]) -> Path:

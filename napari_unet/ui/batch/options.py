@@ -14,12 +14,12 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QPushButton,
     QVBoxLayout,
+    QWidget,
 )
 
-from napari_unet.core.base import BatchParams, InputError
-from napari_unet.core.image import parse_channels
+from napari_unet.core.base import AUTO, BatchParams, InputError, SegmentParams
 from napari_unet.jobs import Order
-from napari_unet.models import AUTO, ModelEntry
+from napari_unet.models import ModelEntry
 from napari_unet.ui.common import Form, make_combo, show_models
 
 _PREFIX = "batch_"
@@ -37,15 +37,16 @@ class OptionsForm(QGroupBox):
         self.output = _line("batch_output", "a folder", "The folder that the labels are written to")
         self.choose = QPushButton("Choose…", objectName="batch_choose_output")
         self.choose.setToolTip("Choose the folder that the labels are written to")
-        self.channel = Form(BatchParams, ["channel"], prefix=_PREFIX)
-        seldom = [name for name in BatchParams.model_fields if name != "channel"]
-        self.settings = Form(BatchParams, seldom, prefix=_PREFIX)
+        self.channel = Form(SegmentParams, ["channel"], prefix=_PREFIX)
+        self.settings = Form(SegmentParams, ["pixel_size", "axes", "views"], prefix=_PREFIX)
+        self.where = Form(BatchParams, prefix=_PREFIX)
+        self.rarely = QWidget()
         self.more = QPushButton(objectName="batch_more")
         self._suggested = ""
         self._lay_out()
         self.choose.clicked.connect(self._choose_output)
         self.output.textChanged.connect(lambda _: self.edited.emit())
-        self.more.clicked.connect(lambda: self._show_more(self.settings.native.isHidden()))
+        self.more.clicked.connect(lambda: self._show_more(self.rarely.isHidden()))
         self._show_more(False)
 
     def read_order(self) -> Order:
@@ -58,17 +59,11 @@ class OptionsForm(QGroupBox):
         path = Path(output).expanduser()
         if not path.is_absolute():
             raise InputError(f"'{output}' is not a whole path: press Choose and pick the folder.")
-        settings = self.settings.read()
-        return Order(
-            output=path,
-            model=model,
-            axes=settings.axes.upper() if settings.axes else None,
-            channel=parse_channels(self.channel.read().channel or ""),
-            pixel_size=settings.pixel_size,
-            views=settings.views,
-            workers=None if settings.scheduler else settings.workers,
-            scheduler=settings.scheduler,
-        )
+        chosen = {"model": str(model), "channel": self.channel.read().channel}
+        params, where = self.settings.read().model_copy(update=chosen), self.where.read()
+        if where.scheduler:
+            where = BatchParams(scheduler=where.scheduler)
+        return Order(path, params, where)
 
     def show_models(self, entries: Sequence[ModelEntry], chosen: str | Path) -> None:
         """Offer these models; `chosen` is the one until the user has chosen another."""
@@ -91,11 +86,15 @@ class OptionsForm(QGroupBox):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Model", self.model)
         form.addRow("Labels to", place)
+        rarely = QVBoxLayout(self.rarely)
+        rarely.setContentsMargins(0, 0, 0, 0)
+        rarely.addWidget(self.settings.native)
+        rarely.addWidget(self.where.native)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.channel.native)
         layout.addWidget(self.more)
-        layout.addWidget(self.settings.native)
+        layout.addWidget(self.rarely)
 
     def _choose_output(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Choose a folder for the labels", self.output.text())
@@ -104,7 +103,7 @@ class OptionsForm(QGroupBox):
 
     def _show_more(self, shown: bool) -> None:
         self.more.setText(f"{'▾' if shown else '▸'}  More options")
-        self.settings.native.setVisible(shown)
+        self.rarely.setVisible(shown)
 
 
 def _line(name: str, placeholder: str, tip: str) -> QLineEdit:

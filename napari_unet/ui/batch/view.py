@@ -10,10 +10,10 @@ from napari.layers import Image
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QGroupBox, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.core.base import InputError
+from napari_unet.core.base import AUTO, InputError
 from napari_unet.io import LayerData
 from napari_unet.jobs import Outcome
-from napari_unet.models import AUTO, find_models
+from napari_unet.models import find_models
 from napari_unet.session import NO_IMAGES, BatchSession
 from napari_unet.ui import find_panel, join_panel
 from napari_unet.ui.batch.list import FileList

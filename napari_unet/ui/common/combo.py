@@ -8,7 +8,8 @@ from pathlib import Path
 from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
-from napari_unet.models import AUTO, ModelEntry, format_date
+from napari_unet.core.base import AUTO
+from napari_unet.models import ModelEntry, format_date
 
 Choice = tuple[str, object]
 

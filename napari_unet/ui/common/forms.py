@@ -9,11 +9,11 @@ from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit
 from magicgui.widgets.bases import ValueWidget
-from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import QWidget
 
-from napari_unet.core.base import InputError, Params
+from napari_unet.core.base import ChannelNumbers, Params
+from napari_unet.core.image import format_channels, parse_channels
 
 ParamsT = TypeVar("ParamsT", bound=Params)
 
@@ -25,8 +25,9 @@ class Form(Generic[ParamsT]):
     """A form for some fields of a parameter set, all by default; `read` returns what the user has given.
 
     Numbers have spin boxes with the field's range and unit, choices combo boxes, switches check boxes, texts
-    lines. A field that may be None is empty, or shows its `none` text, for None. `prefix` is what the names
-    of the widgets begin with. The values begin as those of `start`, or the defaults.
+    lines; channels are typed and shown counted from 1. A field that may be None is empty, or shows its `none`
+    text, for None. `prefix` is what the names of the widgets begin with. The values begin as those of
+    `start`, or the defaults.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Form(Generic[ParamsT]):
         self._start = start if start is not None else params()
         infos = params.model_fields
         self.fields = {name: _make_field(name, infos[name]) for name in fields or infos}
+        self._channels = [name for name in self.fields if infos[name].annotation == ChannelNumbers]
         self.container = Container(widgets=list(self.fields.values()), labels=True)
         self.container.margins = (0, 0, 0, 0)
         for name, field in self.fields.items():
@@ -59,7 +61,8 @@ class Form(Generic[ParamsT]):
     def show(self, params: ParamsT) -> None:
         """Show these values."""
         for name, field in self.fields.items():
-            _show_value(field, getattr(params, name))
+            value = getattr(params, name)
+            _show_value(field, format_channels(value) if name in self._channels else value)
 
     def read(self) -> ParamsT:
         """Return the values in the form, those of `start` for fields that are not in it.
@@ -67,13 +70,9 @@ class Form(Generic[ParamsT]):
         Raises InputError, one sentence about the first field that cannot be so.
         """
         given = {name: _read_value(field) for name, field in self.fields.items()}
-        try:
-            return self._params.model_validate({**self._start.model_dump(), **given})
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0]) if first["loc"] else ""
-            title = self._params.model_fields[name].title if name in self._params.model_fields else ""
-            raise InputError(f"{title or name}: {first['msg']}.") from error
+        for name in self._channels:
+            given[name] = parse_channels(given[name] or "")
+        return self._params.of(**{**self._start.model_dump(), **given})
 
 
 def _make_field(name: str, info: FieldInfo) -> ValueWidget[Any]:
@@ -90,7 +89,7 @@ def _make_field(name: str, info: FieldInfo) -> ValueWidget[Any]:
         field = _make_number(kind, info, optional, options)
         field.native.setSuffix(f" {unit}" if unit else "")
         field.native.setSpecialValueText(none or ("none" if optional else ""))
-    elif kind is str:
+    elif kind is str or info.annotation == ChannelNumbers:
         field = LineEdit(nullable=optional, **options)
         field.native.setPlaceholderText(none)
     else:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_unet.core.base import Cancelled, InputError
+from napari_unet.jobs import VerifyRequest
 from napari_unet.models import ModelEntry, Version, find_children, library, models_folder, search_folders
 from napari_unet.session import Background, Session
 from napari_unet.store import Project
@@ -86,9 +87,9 @@ class ModelsView(QWidget):
         worker = self._find_worker()
 
         def check_and_add() -> Path:
-            checked = worker.submit("verify", model=str(source)).result()
+            digest = worker.submit(VerifyRequest(source)).result()
             name = library.free_name(source.stem, [self.folder])
-            return library.add_model(source, checked["sha256"], name, self.folder)
+            return library.add_model(source, digest, name, self.folder)
 
         self._checks.do(check_and_add, self._imported, self._not_imported)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
+from pydantic_core import to_jsonable_python
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
@@ -239,7 +240,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: Effort) -> dic
         "corrections": counts,
         "seconds_of_correcting": round(seconds_of_correcting, 1),
         "kept": proven,
-        "held_out": trial.result if trial else None,
+        "held_out": to_jsonable_python(trial.result) if trial else None,
         "whole_image": {
             name: summarise(evaluate(array, truth))
             for name, array in {"predicted": before, "corrected": corrected, "after": after}.items()

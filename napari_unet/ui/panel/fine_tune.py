@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFont
@@ -24,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet.core.base import DEFAULT_EFFORT, EFFORTS, Effort, FineTuneParams, Progress
 from napari_unet.core.image import Channels
+from napari_unet.jobs import FineTuned
 from napari_unet.session import Activity, Pace, Trial
 from napari_unet.ui.canvas import Canvas
 from napari_unet.ui.guide import explain_no_learning
@@ -217,14 +217,14 @@ class ScoreTable(QTableWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setShowGrid(False)
 
-    def show_result(self, result: dict[str, Any] | None) -> None:
-        """Show the scores in a fine_tune job's result; hidden where there are none."""
-        before, after = (result or {}).get("before"), (result or {}).get("after")
+    def show_result(self, result: FineTuned | None) -> None:
+        """Show the scores of a fine-tuning; hidden where there are none."""
+        before, after = (result.before, result.after) if result is not None else (None, None)
         self.setVisible(before is not None and after is not None)
         if before is None or after is None:
             return
         for row, (name, title, tip, higher_is_better) in enumerate(ROWS):
-            old, new = read_score(before, name), read_score(after, name)
+            old, new = float(getattr(before, name)), float(getattr(after, name))
             gain = (new - old) * (1 if higher_is_better else -1)
             self._set(row, 0, title, tip, bold=False)
             form = "{:.2f}" if higher_is_better else "{:.0f}"
@@ -243,15 +243,6 @@ class ScoreTable(QTableWidget):
         if column:
             item.setTextAlignment(int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter))
         self.setItem(row, column, item)
-
-
-def read_score(scores: dict[str, Any], name: str) -> float:
-    """Return one figure of scores that travelled as a dictionary."""
-    if name == "ap50":
-        return float(scores["ap"]["0.50"])
-    if name == "mean_ap":
-        return sum(scores["ap"].values()) / len(scores["ap"])
-    return float(scores[name])
 
 
 def _effort() -> QComboBox:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.core.base import InputError
 from napari_unet.core.image import Channels
-from napari_unet.session import OpenImage
+from napari_unet.session import WHOLE, OpenImage, Planes, Scope, View
 from napari_unet.store import Region
 from napari_unet.ui.canvas import Canvas
 from napari_unet.ui.canvas import layers as shown
@@ -85,20 +85,24 @@ class Scopes:
         self._canvas, self._viewer, self._session = canvas, canvas.viewer, canvas.session
         canvas.opened.connect(self._welcome)
         self._session.regions.cells_written.connect(self._show_cells)
+        self._session.regions.cut_out.connect(self._show_region)
 
-    def segment(self, layer: Image, image: OpenImage | None, scope: str, channel: Channels) -> None:
-        """Segment a scope of an image; one that is not open yet is segmented as a whole."""
-        session, source = self._session, shown.source_of(layer)
-        if image is None:
-            session.segment(source, channel=channel)
-        elif scope == ALL:
-            session.regions.segment_all(image, channel)
-        elif scope == VIEW:
-            self._segment_view(layer, image, channel)
-        else:
-            by_plane = scope == PLANE and image.grid.stack_shape
-            plane = shown.shown_plane(self._viewer, layer, image.grid) if by_plane else None
-            session.segment(source, channel=channel, plane=plane)
+    def segment(self, layer: Image, image: OpenImage | None, chosen: str, channel: Channels) -> None:
+        """Segment what is chosen of an image; one that is not open yet is segmented as a whole."""
+        try:
+            scope = self._read_scope(layer, image, chosen) if image is not None else None
+        except InputError as error:
+            self._session.runner.refuse(str(error))
+            return
+        self._session.segment(shown.source_of(layer), scope, channel=channel)
+
+    def _read_scope(self, layer: Image, image: OpenImage, chosen: str) -> Scope:
+        if chosen == VIEW:
+            *steps, rows, columns = shown.view_of(self._viewer, layer, image.grid)
+            return View(tuple(start for start, _ in steps), (rows, columns))
+        if chosen == PLANE and image.grid.stack_shape:
+            return Planes((shown.shown_plane(self._viewer, layer, image.grid),))
+        return WHOLE
 
     def announce(self, image: OpenImage | None, scope: str, channel: Channels) -> None:
         """Say what it takes to segment all of a large image, where that is chosen."""
@@ -110,25 +114,13 @@ class Scopes:
         if image.is_large and self._find_cells(image.key) is None:
             self._session.regions.show_cells(image)
 
-    def _segment_view(self, layer: Image, image: OpenImage, channel: Channels) -> None:
-        session = self._session
-        try:
-            *steps, rows, columns = shown.view_of(self._viewer, layer, image.grid)
-        except InputError as error:
-            session.runner.refuse(str(error))
-            return
-        plane = tuple(start for start, _ in steps)
-        if not image.is_large:
-            session.segment(shown.source_of(layer), channel=channel, plane=plane, box=(rows, columns))
-            return
-
-        def show(region: Region, pixels: np.ndarray) -> None:
-            if layer in self._viewer.layers:
-                added = self._find_region(region) or self._add_region(layer, image, region, pixels)
-                self._viewer.layers.selection.active = added
-                session.open_region(shown.source_of(added), channel=channel)
-
-        session.regions.cut(image, plane, (rows, columns), show)
+    def _show_region(self, key: str, region: Region, pixels: np.ndarray, channel: Channels) -> None:
+        image = self._session.images[key]
+        layer = next(iter(self._canvas.find_layers(image)), None)
+        if layer is not None:
+            added = self._find_region(region) or self._add_region(layer, image, region, pixels)
+            self._viewer.layers.selection.active = added
+            self._session.open_region(shown.source_of(added), channel=channel)
 
     def _find_region(self, region: Region) -> Image | None:
         layers = shown.image_layers(self._viewer)

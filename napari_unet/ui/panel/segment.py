@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_unet.core.base import VIEWS, LookParams
+from napari_unet.core.base import VIEWS, SegmentParams
 from napari_unet.core.image import Channels
 from napari_unet.session import OpenImage
 from napari_unet.ui.canvas import Canvas
@@ -53,7 +53,7 @@ class SegmentStep(QGroupBox):
         self.channels.setToolTip("The mean of these channels is looked at, each scaled to its own brightness")
         self.scope = make_combo("scope", "What you see: the cells that reach into view; all others stay")
         self.careful = QCheckBox(f"{VIEWS} times: slower, a little better", objectName="careful")
-        self.careful.setToolTip(LookParams.model_fields["views"].description or "")
+        self.careful.setToolTip(SegmentParams.model_fields["views"].description or "")
         self.segment = QPushButton("Segment", objectName="segment")
         self.segment.setToolTip("Find the cells (Shift-S)")
         self.use_better = QPushButton(objectName="use_better")

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from napari_unet.core.base.params import SegmentParams
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.doubt import Doubts
 from napari_unet.core.review.queue import Place, Reason, Tour, merge_doubts
 from napari_unet.core.review.review import Review
-from napari_unet.jobs.table import JOBS
+from napari_unet.jobs.protocol import SegmentRequest
+from napari_unet.jobs.segmentation import segment_job
 
 GRID = PlaneGrid("TZYX", (2, 3, 8, 8))
 
@@ -57,9 +59,10 @@ def test_a_tour_passes_what_was_settled_and_remembers_what_was_not():
 
 def test_the_segment_job_tells_its_doubts_about_every_cell_of_every_plane(tiny_model, bright_squares):
     image, labels = bright_squares
-    request = {"image": np.stack([image, image]), "axes": "ZYX", "model": str(tiny_model)}
-    result = JOBS["segment"](request, lambda progress: None, lambda: False)
-    found, told = result["labels"], result["doubts"]
+    params = SegmentParams(model=str(tiny_model), axes="ZYX")
+    request = SegmentRequest(image=np.stack([image, image]), params=params)
+    result = segment_job(request, lambda progress: None, lambda: False)
+    found, told = result.labels, result.doubts
     assert len(told.points) == 2 * len(np.unique(labels[labels > 0]))
     assert (found[tuple(told.points.T)] > 0).all()
     for plane in (0, 1):

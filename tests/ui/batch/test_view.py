@@ -11,8 +11,9 @@ import tifffile
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton, QWidget
 
+from napari_unet.core.base.params import BatchParams
 from napari_unet.io.files import read_labels, sample_path
 from napari_unet.jobs.batch import TABLE
 
@@ -52,7 +53,7 @@ class Hands:
         return self.view.findChild(QPushButton, f"batch_{name}")
 
     def field(self, name):
-        return self.view.options.settings.find(name)
+        return self.view.findChild(QWidget, f"batch_{name}")
 
     def press(self, name):
         assert self.find(name).isEnabled()
@@ -238,8 +239,9 @@ def test_what_is_missing_or_cannot_be_meant_is_a_sentence(hands, viewer, plate, 
     assert scheduler.placeholderText() == "this computer"
     hands.type("scheduler", "tcp://lab:8786")
     order = hands.view.options.read_order()
-    assert (order.scheduler, order.workers, order.channel) == ("tcp://lab:8786", None, (0, 1))
-    assert (order.output, order.model) == (tmp_path / "mine", "auto")
+    assert order.where == BatchParams(scheduler="tcp://lab:8786")
+    assert (order.params.model, order.params.channel) == ("auto", (0, 1))
+    assert order.output == tmp_path / "mine"
 
 
 def test_the_view_stands_beside_the_panel_and_has_its_models(window, project):

@@ -16,6 +16,7 @@ from napari_unet.core.base.params import (
     InstanceParams,
     NetworkParams,
     Params,
+    SegmentParams,
     TrainParams,
 )
 from napari_unet.ui.common.forms import Form
@@ -27,7 +28,8 @@ PLAIN = {
 
 
 @pytest.mark.parametrize(
-    "params", [AugmentParams, BatchParams, FineTuneParams, InstanceParams, NetworkParams, TrainParams]
+    "params",
+    [AugmentParams, BatchParams, SegmentParams, FineTuneParams, InstanceParams, NetworkParams, TrainParams],
 )
 def test_every_parameter_set_has_a_form_that_begins_with_its_defaults(qtbot, params):
     form = Form(params, PLAIN.get(params, ()), prefix="my_")
@@ -64,17 +66,35 @@ def test_numbers_are_typed_with_unit_and_range(qtbot):
 
 
 def test_what_may_be_none_says_what_none_means(qtbot):
+    form = Form(SegmentParams)
+    qtbot.addWidget(form.native)
+    assert form.find("pixel_size").text() == "as the file says"
+    assert form.find("axes").placeholderText() == "as the file says"
+    form.find("pixel_size").setValue(0.65)
+    form.find("axes").setText(" tyx ")
+    assert form.read() == SegmentParams(pixel_size=0.65, axes="TYX")
+    form.show(SegmentParams())
+    assert form.read() == SegmentParams()
     form = Form(BatchParams)
     qtbot.addWidget(form.native)
-    assert form.find("pixel_size").text() == "as the files say"
     assert form.find("workers").text() == "automatic"
-    assert form.find("axes").placeholderText() == "as the files say"
-    form.find("pixel_size").setValue(0.65)
     form.find("workers").setValue(1)
-    form.find("axes").setText(" tyx ")
-    assert form.read() == BatchParams(pixel_size=0.65, workers=1, axes="tyx")
-    form.show(BatchParams())
-    assert form.read() == BatchParams()
+    assert form.read() == BatchParams(workers=1)
+
+
+def test_channels_are_typed_counted_from_one(qtbot):
+    form = Form(SegmentParams, ["channel"], start=SegmentParams(channel=(0, 2)))
+    qtbot.addWidget(form.native)
+    line = form.find("channel")
+    assert (line.text(), line.placeholderText()) == ("1,3", "the first")
+    assert form.read().channel == (0, 2)
+    line.setText(" 2 ")
+    assert form.read().channel == 1
+    line.setText("")
+    assert form.read().channel is None
+    line.setText("0")
+    with pytest.raises(InputError, match="'0' is no channel"):
+        form.read()
 
 
 def test_a_value_that_the_parameters_refuse_is_one_sentence(qtbot):

@@ -174,12 +174,13 @@ def test_corrections_of_earlier_images_teach_too(corrected, tmp_path):
     for name in ("earlier", "earlier cells"):
         corrected.viewer.layers.remove(name)
     corrected.wait(lambda: len(corrected.panel.session.images) == 1)
-    assert corrected.fine_tune().result["images"] == 1  # it may show other cells: the user has to tick it
+    trial = corrected.fine_tune()
+    assert len(trial.result.asked.corrections) == 1  # it may show other cells: the user has to tick it
     corrected.hands.click(corrected.panel.step3.roll_back)
     corrected.settle()
     tick(corrected, "earlier")
     corrected.wait(lambda: corrected.panel.step3.images.text().startswith("Learns from 2 images"))
-    assert corrected.fine_tune().result["images"] == 2
+    assert len(corrected.fine_tune().result.asked.corrections) == 2
 
 
 def test_an_image_that_is_gone_is_left_out_and_that_is_said(corrected, tmp_path):
@@ -200,7 +201,7 @@ def test_an_image_that_is_gone_is_left_out_and_that_is_said(corrected, tmp_path)
     tick(corrected, "earlier")
     corrected.wait(lambda: corrected.panel.step3.images.text().startswith("Learns from 2 images"))
     path.unlink()
-    assert corrected.fine_tune().result["images"] == 1
+    assert len(corrected.fine_tune().result.asked.corrections) == 1
     assert "'earlier' is left out" in corrected.panel.run_bar.status.text()
 
 
@@ -229,7 +230,7 @@ def test_the_effort_is_one_choice_and_says_what_it_takes(corrected):
     said = "about 20 s: ~20 steps on this machine, too few to learn much: choose Normal"
     assert step3.estimate.text() == said
     trial = corrected.fine_tune()
-    assert trial.result["asked"] == {"seconds": 20.0, "next_planes": [(200, 240)]}
+    assert (trial.result.asked.seconds, trial.result.asked.next_planes) == (20.0, ((200, 240),))
     steps = int(step3.estimate.text().split("~")[1].split()[0])
     assert steps > 500  # of 0.01 s, as the last time
 
@@ -258,10 +259,10 @@ def test_images_can_be_excluded_from_learning_and_the_project_remembers(correcte
     corrected.wait(lambda: images.text().startswith("Learns from 2 images"))
     tick(corrected, first)
     corrected.wait(lambda: images.text().startswith("Learns from 1 of 2 images"))
-    assert corrected.fine_tune().result["images"] == 1
+    assert len(corrected.fine_tune().result.asked.corrections) == 1
     corrected.hands.click(corrected.panel.step3.keep)
     corrected.settle()
     assert [record.context.get("teaches", True) for record in project.images()] == [True, False]
     tick(corrected, first)
     corrected.wait(lambda: images.text().startswith("Learns from 2 images"))
-    assert corrected.fine_tune().result["images"] == 2
+    assert len(corrected.fine_tune().result.asked.corrections) == 2

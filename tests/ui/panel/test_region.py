@@ -117,7 +117,7 @@ def test_a_fine_tuned_model_segments_what_was_seen(window, cells):
     window.hands.click(window.panel.step3.fine_tune)
     window.wait(lambda: window.panel.session.trial is not None)
     window.settle()
-    assert window.panel.session.trial.result["asked"]["next_planes"][0] != cells.shape
+    assert window.panel.session.trial.result.asked.next_planes[0] != cells.shape
     assert set(np.unique(labels.data)) == set(before)
 
 

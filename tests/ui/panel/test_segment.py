@@ -64,7 +64,7 @@ def test_the_network_looks_more_often_where_that_is_ticked(window, cells):
     window.paint((10, 60), (10, 100))
     window.wait(lambda: window.panel.step3.fine_tune.isEnabled())
     trial = window.fine_tune()
-    assert len(trial.result["asked"]["next_planes"]) == 8  # the time is planned for
+    assert len(trial.result.asked.next_planes) == 8  # the time is planned for
     window.hands.click(step1.careful)
     window.segment()
     assert "Looked" not in said()
