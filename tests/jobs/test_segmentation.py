@@ -11,17 +11,14 @@ from napari_unet.core.base.params import SegmentParams
 from napari_unet.core.base.progress import Cancelled
 from napari_unet.core.synthetic.scenes import render_nuclei
 from napari_unet.io.hashing import hash_image
-from napari_unet.jobs.large import LargeRun
 from napari_unet.jobs.model_cache import resolve_model
 from napari_unet.jobs.protocol import (
     Correction,
-    EstimateRequest,
     ExamineRequest,
     FineTuned,
     FineTuneRequest,
     Known,
     LargeRequest,
-    Outline,
     PrepareRequest,
     SegmentRequest,
     VerifyRequest,
@@ -148,7 +145,7 @@ def test_a_pixel_size_that_nothing_bears_out_is_warned_of(
     model.save(tmp_path / "own.keras")
     params = SegmentParams(model=str(tmp_path / "own.keras"), axes="YX", pixel_size=pixel_size)
     request = SegmentRequest(image=bright_squares[0], params=params)
-    assert do(request).notes == tuple(note.replace("bright", "own") for note in notes)
+    assert do(request).notes == tuple(notes)
     if pixel_size == 2.0 and warned:
         assert "4 times larger" in notes[0]
         assert "check the pixel size" in notes[0]
@@ -268,7 +265,7 @@ def test_the_worker_s_jobs_segment_and_fine_tune(tiny_model, bright_squares, tmp
     assert napari_unet.load_model(output).card.parent == napari_unet.load_model(tiny_model).sha256
 
 
-@pytest.mark.parametrize("kind", [SegmentRequest, ViewRequest, LargeRequest, EstimateRequest])
+@pytest.mark.parametrize("kind", [SegmentRequest, ViewRequest, LargeRequest])
 def test_a_job_looks_as_often_as_it_is_asked_to(kind, tiny_model, bright_squares, tmp_path, monkeypatch):
     looked, predict = [], Model.read_maps
 
@@ -277,12 +274,10 @@ def test_a_job_looks_as_often_as_it_is_asked_to(kind, tiny_model, bright_squares
         return predict(model, *told, **options)
 
     monkeypatch.setattr(Model, "read_maps", note)
-    monkeypatch.setattr(LargeRun, "__post_init__", lambda run: looked.append(run.model.views), raising=False)
     params = SegmentParams(model=str(tiny_model), axes="YX", views=2)
     told = {"image": bright_squares[0], "params": params}
     told |= {"box": ((0, 9), (0, 9)), "scale": 1.0} if kind is ViewRequest else {}
     told |= {"output": tmp_path / "cells.zarr"} if kind is LargeRequest else {}
-    told |= {"image": Outline.of(bright_squares[0])} if kind is EstimateRequest else {}
     do(kind(**told))
     assert looked
     assert set(looked) == {2}

@@ -125,5 +125,5 @@ JOBS = {KINDS[job.__name__]: job for job in DOING}
 
 
 def ask(name, **told):
-    """Return the request for the job of that name."""
-    return KINDS[name](told)
+    """Return the request for the job of that name; one for which there is none, where no job is called so."""
+    return KINDS.get(name, Asked)(told)

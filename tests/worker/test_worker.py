@@ -189,7 +189,7 @@ def test_input_error_reaches_the_user_as_it_is(steady):
         ("divide", "ZeroDivisionError: division by zero", "return 1 / 0"),
         ("exhaust", "not enough memory", "MemoryError"),
         ("leave", "SystemExit: 3", "sys.exit(3)"),
-        ("no_such_job", "no job called 'no_such_job'", "LookupError"),
+        ("no_such_job", "no job for Asked", "LookupError"),
         ("unpicklable", "cannot pickle", "TypeError"),
     ],
 )

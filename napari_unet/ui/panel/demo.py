@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
-from pydantic_core import to_jsonable_python
+from pydantic import TypeAdapter
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
@@ -28,6 +28,7 @@ from skimage import measure
 from napari_unet.core.base import Effort
 from napari_unet.core.cells import Scores, evaluate
 from napari_unet.io import read_labels, sample_path, write_labels
+from napari_unet.jobs import FineTuned
 from napari_unet.models import BUNDLED, DEFAULT_MODEL, find_model
 from napari_unet.store import Project
 from napari_unet.ui.canvas import visible_box
@@ -240,7 +241,7 @@ def run_demo(viewer: Any, panel: UNetPanel, folder: Path, effort: Effort) -> dic
         "corrections": counts,
         "seconds_of_correcting": round(seconds_of_correcting, 1),
         "kept": proven,
-        "held_out": to_jsonable_python(trial.result) if trial else None,
+        "held_out": TypeAdapter(FineTuned).dump_python(trial.result, mode="json") if trial else None,
         "whole_image": {
             name: summarise(evaluate(array, truth))
             for name, array in {"predicted": before, "corrected": corrected, "after": after}.items()
