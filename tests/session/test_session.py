@@ -363,6 +363,8 @@ def test_the_model_in_use_and_that_of_each_image_are_remembered(session, loop, s
         loop.run_until(lambda: again.project.model == AUTO)
     finally:
         again.close()
+
+
 def test_the_planes_that_the_user_chose_are_remembered_until_all_are_segmented(session, loop):
     data = np.full((3, 60, 80), 10, np.uint8)
     data[0, 10:30, 10:30] = data[2, 40:50, 40:70] = 200
