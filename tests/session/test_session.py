@@ -9,11 +9,11 @@ import dask.array as da
 import numpy as np
 import pytest
 
+from napari_unet.core.base import AUTO
 from napari_unet.core.base.errors import InputError
 from napari_unet.core.image.axes import PlaneGrid
 from napari_unet.core.review.merge import merge_labels, restore_review
 from napari_unet.core.review.review import Review
-from napari_unet.models import AUTO
 from napari_unet.models import registry as models
 from napari_unet.session.image import OpenImage
 from napari_unet.session.scope import WHOLE, Planes
