@@ -17,7 +17,6 @@ from napari_unet.core.image import Channels
 from napari_unet.core.review import Review, restore_review
 from napari_unet.jobs import (
     Choice,
-    ChooseRequest,
     Doubted,
     ExamineRequest,
     FineTuned,

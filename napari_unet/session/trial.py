@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from napari_unet.core.cells import Scores
 from napari_unet.core.image import Channels
 from napari_unet.core.learning import Verdict
 from napari_unet.core.review import Review, restore_review
