@@ -9,13 +9,14 @@ from napari_unet.core.cells import LEAST_FIT
 from napari_unet.core.review import ReviewCounts
 from napari_unet.jobs import Choice
 from napari_unet.session.knowledge import FEWEST_FOUND, Knowledge
+from napari_unet.session.scope import WHOLE, View
 
 NAMES = ("nuclei", "membranes")
 
 
-def make_image(predicted, origin="nuclei", view=None):
+def make_image(predicted, origin="nuclei", scope=WHOLE):
     counts = ReviewCounts(0, 0, 100, predicted, 0, 0, predicted)
-    return SimpleNamespace(key="a", origin=origin, view=view, counts=counts)
+    return SimpleNamespace(key="a", origin=origin, scope=scope, counts=counts)
 
 
 def choose(**fits):
@@ -26,7 +27,7 @@ def choose(**fits):
 @pytest.fixture
 def knowledge():
     images = SimpleNamespace(measured=SimpleNamespace(connect=lambda _: None))
-    return Knowledge(None, None, images, None, lambda: NAMES)
+    return Knowledge(None, None, images, None, lambda: NAMES, lambda image, channel: None)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def knowledge():
         (make_image(FEWEST_FOUND), True),
         (make_image(FEWEST_FOUND - 1), False),
         (make_image(0), False),
-        (make_image(0, view=object()), True),  # in a part there may be none
+        (make_image(0, scope=View((), ((0, 9), (0, 9)))), True),  # in a part there may be none
         (make_image(0, origin="masks.tif"), True),  # no model made these
     ],
 )
