@@ -40,6 +40,11 @@ class IdleWork:
         self._orders[type(request)] = _Order(request, done)
         self._go_on()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be done."""
+        return self._begun is None and not self._orders
+
     def drop(self, kind: Kind) -> None:
         """Do the job for requests of this class no more."""
         self._orders.pop(kind, None)

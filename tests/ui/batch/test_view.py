@@ -275,4 +275,4 @@ def test_a_note_on_an_image_is_shown_and_told_at_the_end(viewer, qtbot, tmp_path
     assert hands.said.endswith("A note on odd.tif: Its pixels are odd.")
     assert not hands.is_error
     hands.click("odd.tif")
-    assert hands.said == "odd.tif: Its pixels are odd."
+    assert hands.said == "odd.tif: 3 cells. Its pixels are odd."

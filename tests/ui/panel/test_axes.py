@@ -51,7 +51,7 @@ def test_before_any_run_the_panel_says_what_the_image_is_taken_for(window, stack
     assert field.text() == "TCYX"
     assert words.text() == "4 frames, channel 1 of 3, 240 x 200 px, 0.65 µm per px"
     window.panel.step1.channel.setCurrentIndex(1)
-    assert "channel 2 of 3" in words.text()
+    window.wait(lambda: "channel 2 of 3" in words.text())
     window.add_image(stack[0], name="plane")
     assert (field.text(), words.text()) == ("YX", "240 x 200 px")
     window.viewer.layers.clear()
@@ -204,7 +204,7 @@ def test_several_channels_are_combined(window, cells, channels, words):
     assert list(window.panel.canvas.image.record.context["channel"]) == [0, 1]
     tick(window, channels, 0)
     tick(window, channels, 1)
-    assert "channel 2 of 3" in words.text()  # the last tick stays
+    window.wait(lambda: "channel 2 of 3" in words.text())  # the last tick stays
 
 
 def test_channels_have_the_names_that_the_file_gives_them(window, cells, tmp_path, words):
